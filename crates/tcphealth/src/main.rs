@@ -1,0 +1,3 @@
+//! The program: what was typed becomes a command, a command becomes a report.
+
+fn main() {}
