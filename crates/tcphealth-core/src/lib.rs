@@ -3,3 +3,6 @@
 //! The kernel is read into a `Snapshot`. Two snapshots make a `Window`. Each rule looks at a window and gives a
 //! `Verdict`. Verdicts and tables make a `Report`. The modules stand in reading order; each uses only those above it.
 #![forbid(unsafe_code)]
+
+pub mod words;
+pub mod catalog;
