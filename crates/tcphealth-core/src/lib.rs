@@ -6,3 +6,5 @@
 
 pub mod words;
 pub mod catalog;
+pub mod snapshot;
+pub mod wire;

@@ -1,0 +1,460 @@
+//! Sockets → census, one at a time while they are read: the same function live, from a saved dump, and in the recorder.
+
+use std::collections::{BTreeMap, HashMap};
+use std::net::IpAddr;
+
+use super::census::AGES;
+use super::{
+    Census, Endpoint, Followed, LeftOut, Line, Listener, Mark, Marks, Peer, PortUse, Service, ServiceKey, Socket,
+    State, Timer,
+};
+
+const LISTENERS_MAX: usize = 16_384;
+const SERVICES_MAX: usize = 65_536;
+const PEERS_MAX: usize = 65_536;
+const SOURCES_MAX: usize = 256;
+/// Sockets kept in full, per reason: 4096 × 9 reasons × 500 bytes stay below 20 MB.
+const KEPT_MAX: usize = 4_096;
+/// TIME_WAIT lasts 60 s (TCP_TIMEWAIT_LEN, include/net/tcp.h).
+const TIME_WAIT_MS: u32 = 60_000;
+/// A socket is stuck from this many doublings on: at a timeout of 200 ms it has been silent for more than 1.4 s.
+const STUCK_BACKOFF: u8 = 2;
+/// Segments sent in the window from which a sender counts as bulk.
+const BULK_SEGMENTS: u32 = 10;
+
+/// Why a socket is kept in full; each has its own bound, so that one cannot crowd out another.
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+enum Reason {
+    CloseWait,
+    Opening,
+    HalfOpen,
+    Closing,
+    Unaccepted,
+    TimerFired,
+    QueueStuck,
+    Lossy,
+    Bulk,
+}
+
+/// Ports of one source address: a bit a port, once for "in use", once for "in use twice".
+struct PortBits {
+    once: Box<[u64; 1024]>,
+    twice: Box<[u64; 1024]>,
+}
+
+impl Default for PortBits {
+    fn default() -> Self {
+        Self { once: Box::new([0; 1024]), twice: Box::new([0; 1024]) }
+    }
+}
+
+impl PortBits {
+    fn add(&mut self, port: u16) {
+        let (word, bit) = (usize::from(port >> 6), 1u64 << (port & 63));
+        if let (Some(once), Some(twice)) = (self.once.get_mut(word), self.twice.get_mut(word)) {
+            *twice |= *once & bit;
+            *once |= bit;
+        }
+    }
+}
+
+/// A pass in progress.
+pub struct Fold<'a> {
+    before: Option<&'a Marks>,
+    window_ms: u32,
+    range: (u16, u16),
+    listening: HashMap<u16, Vec<usize>>,
+    services: HashMap<ServiceKey, Service>,
+    peers: HashMap<IpAddr, Peer>,
+    ports: BTreeMap<IpAddr, PortBits>,
+    kept: HashMap<Reason, usize>,
+    marks: Marks,
+    mark: bool,
+    census: Census,
+}
+
+impl<'a> Fold<'a> {
+    /// A first pass: `range` is `ip_local_port_range`. It leaves marks for the second.
+    pub fn first(range: (u16, u16)) -> Self {
+        Self::new(None, 0, range, true)
+    }
+
+    /// A second pass, `window_ms` after the first.
+    pub fn second(before: &'a Marks, window_ms: u32, range: (u16, u16)) -> Self {
+        Self::new(Some(before), window_ms, range, false)
+    }
+
+    /// A pass that is second to one and first to another: what a resident program takes.
+    pub fn next(before: &'a Marks, window_ms: u32, range: (u16, u16)) -> Self {
+        Self::new(Some(before), window_ms, range, true)
+    }
+
+    fn new(before: Option<&'a Marks>, window_ms: u32, range: (u16, u16), mark: bool) -> Self {
+        let census = Census { joined: before.is_some(), ..Census::default() };
+        Self {
+            before,
+            window_ms,
+            range,
+            listening: HashMap::new(),
+            services: HashMap::new(),
+            peers: HashMap::new(),
+            ports: BTreeMap::new(),
+            kept: HashMap::new(),
+            marks: Marks::default(),
+            mark,
+            census,
+        }
+    }
+
+    /// Takes one socket. All listeners must come before everything else: they tell which side of a connection we are.
+    pub fn add(&mut self, socket: &Socket) {
+        self.census.states.add(socket.state);
+        match socket.state {
+            State::Listen => self.add_listener(socket),
+            State::Close => {}
+            _ => self.add_connection(socket),
+        }
+    }
+
+    /// The census, and the marks for the next pass.
+    pub fn finish(mut self) -> (Census, Marks) {
+        self.census.services = self.services.into_values().collect();
+        self.census.services.sort_unstable_by_key(|service| service.key);
+        self.census.peers = self.peers.into_values().collect();
+        self.census.peers.sort_unstable_by_key(|peer| peer.address);
+        let count = |bits: &[u64]| bits.iter().map(|word| word.count_ones()).sum();
+        self.census.ports = self
+            .ports
+            .into_iter()
+            .map(|(source, bits)| PortUse { source, distinct: count(&*bits.once), shared: count(&*bits.twice) })
+            .collect();
+        self.marks.index();
+        (self.census, self.marks)
+    }
+
+    /// Notes that the kernel's table changed while it was dumped.
+    pub fn interrupted(&mut self) {
+        self.census.interrupted = true;
+    }
+
+    fn add_listener(&mut self, socket: &Socket) {
+        let drops = socket.skmem.map(|mem| mem.drops);
+        let before = self.before.and_then(|marks| marks.get(socket.cookie));
+        let drops_grown = before.zip(drops).map(|(mark, drops)| drops.wrapping_sub(mark.total_retrans));
+        if self.mark {
+            // A listener has no retransmissions: its mark keeps its drops in their place.
+            let total_retrans = drops.unwrap_or(0);
+            self.marks.push(Mark { cookie: socket.cookie, state: State::Listen, total_retrans, ..Mark::default() });
+        }
+        if self.census.listeners.len() >= LISTENERS_MAX {
+            self.census.left_out.listeners += 1;
+            return;
+        }
+        self.listening.entry(socket.local.port).or_default().push(self.census.listeners.len());
+        self.census.listeners.push(Listener {
+            local: socket.local,
+            ifindex: socket.ifindex,
+            dual_stack: socket.inet6 && socket.v6only == Some(false),
+            queue: socket.rqueue,
+            limit: socket.wqueue,
+            drops,
+            drops_grown,
+            syn_recv: 0,
+            syn_recv_retried: 0,
+            inode: socket.inode,
+            uid: socket.uid,
+            cookie: socket.cookie,
+            cgroup: socket.cgroup,
+        });
+    }
+
+    fn add_connection(&mut self, socket: &Socket) {
+        // A stub in FIN_WAIT2 is followed like a socket; TIME_WAIT never is.
+        let followed = socket.state != State::TimeWait;
+        let before = if followed { self.before.and_then(|marks| marks.get(socket.cookie)).copied() } else { None };
+        let listener = self.listener_of(&socket.local);
+        if let Some(place) = listener {
+            self.count_half_open(place, socket);
+        }
+        let key = match listener.and_then(|place| self.census.listeners.get(place)) {
+            Some(listener) => ServiceKey::Listener(listener.local),
+            None => ServiceKey::Destination { source: socket.local.address, destination: socket.remote },
+        };
+        if followed && self.before.is_some() && before.is_none() {
+            self.census.born.add(socket.state);
+        }
+        self.count_service(key, socket, before.as_ref());
+        self.count_peer(socket, before.as_ref());
+        if listener.is_none() {
+            self.count_port(socket);
+        }
+        if followed {
+            if self.mark {
+                self.marks.push(mark_of(socket));
+            }
+            self.keep(socket, before);
+        }
+    }
+
+    fn listener_of(&self, local: &Endpoint) -> Option<usize> {
+        let places = self.listening.get(&local.port)?;
+        let at = |place: &&usize| self.census.listeners.get(**place);
+        let exact = places.iter().find(|place| at(place).is_some_and(|listener| listener.local == *local));
+        let any = || {
+            places.iter().find(|place| {
+                at(place).is_some_and(|listener| {
+                    let family = listener.local.address.is_ipv4() == local.address.is_ipv4() || listener.dual_stack;
+                    listener.local.is_any() && family
+                })
+            })
+        };
+        exact.or_else(any).copied()
+    }
+
+    fn count_half_open(&mut self, place: usize, socket: &Socket) {
+        if socket.state != State::SynRecv {
+            return;
+        }
+        if let Some(listener) = self.census.listeners.get_mut(place) {
+            listener.syn_recv += 1;
+            listener.syn_recv_retried += u32::from(socket.timer_retrans > 0);
+        }
+    }
+
+    fn count_service(&mut self, key: ServiceKey, socket: &Socket, before: Option<&Mark>) {
+        let full = self.services.len() >= SERVICES_MAX;
+        if full && !self.services.contains_key(&key) {
+            self.census.left_out.services += 1;
+            return;
+        }
+        let (joined, window_ms, range) = (self.before.is_some(), self.window_ms, self.range);
+        let service = self.services.entry(key).or_insert_with(|| Service::new(key));
+        count_now(service, socket, range);
+        count_idle(service, socket, window_ms);
+        if joined && socket.state != State::TimeWait {
+            count_kept(service, socket, before);
+        }
+    }
+
+    fn count_peer(&mut self, socket: &Socket, before: Option<&Mark>) {
+        let Some(info) = &socket.info else { return };
+        let address = socket.remote.address;
+        if self.peers.len() >= PEERS_MAX && !self.peers.contains_key(&address) {
+            self.census.left_out.peers += 1;
+            return;
+        }
+        let peer = self.peers.entry(address).or_insert_with(|| new_peer(socket));
+        peer.sockets += 1;
+        peer.min_rtt_us = least(peer.min_rtt_us, info.min_rtt_us());
+        peer.rttvar_us = least(peer.rttvar_us, info.rttvar().filter(|_| info.min_rtt_us().is_some()));
+        let with_data = socket.state == State::Established && carried_data(socket);
+        peer.with_data += u32::from(with_data);
+        if let Some(mark) = before {
+            peer.kept_with_data += u32::from(with_data && mark.with_data && mark.state == State::Established);
+            peer.moved += u32::from(moved(socket, mark));
+            grow(&mut peer.line, socket, mark);
+        }
+    }
+
+    fn count_port(&mut self, socket: &Socket) {
+        let port = socket.local.port;
+        if port < self.range.0 || port > self.range.1 {
+            return;
+        }
+        let source = socket.local.address;
+        if self.ports.len() >= SOURCES_MAX && !self.ports.contains_key(&source) {
+            self.census.left_out.sources += 1;
+            return;
+        }
+        self.ports.entry(source).or_default().add(port);
+    }
+
+    fn keep(&mut self, socket: &Socket, before: Option<Mark>) {
+        let Some(reason) = reason_to_keep(socket, before.as_ref()) else { return };
+        let kept = self.kept.entry(reason).or_default();
+        if *kept >= KEPT_MAX {
+            self.census.left_out.sockets += 1;
+            return;
+        }
+        *kept += 1;
+        self.census.sockets.push(Followed { socket: socket.clone(), before });
+    }
+}
+
+fn new_peer(socket: &Socket) -> Peer {
+    Peer {
+        address: socket.remote.address,
+        source: socket.local.address,
+        sockets: 0,
+        with_data: 0,
+        kept_with_data: 0,
+        moved: 0,
+        min_rtt_us: None,
+        rttvar_us: None,
+        line: Line::default(),
+    }
+}
+
+fn count_now(service: &mut Service, socket: &Socket, range: (u16, u16)) {
+    service.states.add(socket.state);
+    let unaccepted = is_unaccepted(socket);
+    service.unaccepted += u32::from(unaccepted);
+    service.unaccepted_close_wait += u32::from(unaccepted && socket.state == State::CloseWait);
+    service.fin_wait2_stubs += u32::from(socket.state == State::FinWait2 && socket.is_stub());
+    service.with_data += u32::from(socket.state == State::Established && carried_data(socket));
+    if (range.0..=range.1).contains(&socket.local.port) {
+        service.ports += 1;
+        service.ports_second_parity += u32::from((socket.local.port ^ range.0) & 1 == 1);
+    }
+    if socket.state == State::TimeWait {
+        let age_seconds = socket.stub_age_ms(TIME_WAIT_MS).unwrap_or(0) as usize / 1000;
+        if let Some(count) = service.time_wait_ages.get_mut(age_seconds.min(AGES - 1)) {
+            *count += 1;
+        }
+    }
+    if let Some(info) = &socket.info {
+        service.min_rtt_us = least(service.min_rtt_us, info.min_rtt_us());
+        service.rtt_us = least(service.rtt_us, info.rtt().filter(|&rtt| rtt != 0));
+    }
+    if socket.inode != 0 {
+        service.uid = socket.uid;
+        service.cgroup = socket.cgroup.or(service.cgroup);
+        if let Some(free) = service.inodes.iter_mut().find(|inode| **inode == 0) {
+            *free = socket.inode;
+        }
+    }
+}
+
+fn count_idle(service: &mut Service, socket: &Socket, window_ms: u32) {
+    let quiet = socket.state == State::Established && socket.timer == Timer::None;
+    if !quiet || socket.rqueue != 0 || socket.wqueue != 0 {
+        return;
+    }
+    let Some(idle_ms) = idle_ms(socket) else { return };
+    if idle_ms >= window_ms.max(1) {
+        service.silent += 1;
+        service.silent_ms_longest = service.silent_ms_longest.max(idle_ms);
+    }
+}
+
+fn count_kept(service: &mut Service, socket: &Socket, before: Option<&Mark>) {
+    let Some(mark) = before else { return service.born.add(socket.state) };
+    if mark.state != socket.state {
+        return;
+    }
+    service.kept.add(socket.state);
+    service.kept_unaccepted += u32::from(is_unaccepted(socket) && mark.ownerless);
+    service.kept_with_data += u32::from(socket.state == State::Established && mark.with_data);
+    if moved(socket, mark) {
+        service.moved += 1;
+        service.moved_idle_ms_longest = service.moved_idle_ms_longest.max(mark.idle_ms);
+    }
+}
+
+fn grow(line: &mut Line, socket: &Socket, mark: &Mark) {
+    let Some(info) = &socket.info else { return };
+    let grown = |now: Option<u32>, then: u32| u64::from(now.unwrap_or(then).wrapping_sub(then));
+    let retrans = grown(info.total_retrans(), mark.total_retrans);
+    if info.backoff().unwrap_or(0) >= STUCK_BACKOFF && !moved(socket, mark) {
+        line.sockets_stuck += 1;
+        line.retrans_stuck += retrans;
+        return;
+    }
+    line.sockets += 1;
+    line.sockets_lossy += u32::from(retrans > 0);
+    line.retrans += retrans;
+    line.data_segs += grown(info.data_segs_out(), mark.data_segs_out).saturating_sub(retrans);
+    line.dsack_dups += grown(info.dsack_dups(), mark.dsack_dups);
+    line.reord_seen += u64::from((info.reord_seen().unwrap_or(0) as u16).wrapping_sub(mark.reord_seen_low));
+    line.rcv_ooopack += u64::from((info.rcv_ooopack().unwrap_or(0) as u16).wrapping_sub(mark.rcv_ooopack_low));
+}
+
+fn mark_of(socket: &Socket) -> Mark {
+    let mut mark = Mark {
+        cookie: socket.cookie,
+        rqueue: socket.rqueue,
+        wqueue: socket.wqueue,
+        state: socket.state,
+        timer_retrans: socket.timer_retrans,
+        ownerless: is_unaccepted(socket),
+        ..Mark::default()
+    };
+    if let Some(info) = &socket.info {
+        mark.bytes_acked_low = info.bytes_acked().unwrap_or(0) as u32;
+        mark.bytes_received_low = info.bytes_received().unwrap_or(0) as u32;
+        mark.data_segs_out = info.data_segs_out().unwrap_or(0);
+        mark.total_retrans = info.total_retrans().unwrap_or(0);
+        mark.dsack_dups = info.dsack_dups().unwrap_or(0);
+        mark.rtt_us = info.rtt().unwrap_or(0);
+        mark.rttvar_us = info.rttvar().unwrap_or(0);
+        mark.busy_ms = (info.busy_time().unwrap_or(0) / 1000) as u32;
+        mark.rwnd_limited_ms = (info.rwnd_limited().unwrap_or(0) / 1000) as u32;
+        mark.idle_ms = idle_ms(socket).unwrap_or(0);
+        mark.rcv_ooopack_low = info.rcv_ooopack().unwrap_or(0) as u16;
+        mark.reord_seen_low = info.reord_seen().unwrap_or(0) as u16;
+        mark.with_data = carried_data(socket);
+    }
+    mark
+}
+
+fn reason_to_keep(socket: &Socket, before: Option<&Mark>) -> Option<Reason> {
+    let moved = before.is_none_or(|mark| moved(socket, mark));
+    Some(match socket.state {
+        State::CloseWait if socket.inode != 0 => Reason::CloseWait,
+        State::SynSent => Reason::Opening,
+        State::SynRecv => Reason::HalfOpen,
+        State::FinWait1 | State::LastAck | State::Closing => Reason::Closing,
+        State::FinWait2 if !socket.is_stub() => Reason::Closing,
+        State::Established | State::CloseWait if is_unaccepted(socket) => Reason::Unaccepted,
+        State::Established if before.is_some_and(|mark| mark.state == State::SynSent) => Reason::Opening,
+        State::Established if socket.timer_retrans > 0 || socket.timer == Timer::Persist => Reason::TimerFired,
+        State::Established if !moved && (socket.rqueue > 0 || socket.wqueue > 0) => Reason::QueueStuck,
+        State::Established => return reason_by_growth(socket, before?),
+        _ => return None,
+    })
+}
+
+fn reason_by_growth(socket: &Socket, mark: &Mark) -> Option<Reason> {
+    let info = socket.info.as_ref()?;
+    if info.total_retrans()? != mark.total_retrans || info.dsack_dups().unwrap_or(0) != mark.dsack_dups {
+        return Some(Reason::Lossy);
+    }
+    (info.data_segs_out()?.wrapping_sub(mark.data_segs_out) >= BULK_SEGMENTS).then_some(Reason::Bulk)
+}
+
+/// In the accept queue of a listener: a connection without an inode that is not an orphan.
+fn is_unaccepted(socket: &Socket) -> bool {
+    socket.inode == 0 && matches!(socket.state, State::Established | State::CloseWait)
+}
+
+/// `bytes_acked` counts the SYN, and a handshake alone is no data.
+fn carried_data(socket: &Socket) -> bool {
+    let bytes = socket.info.as_ref().and_then(|info| Some(info.bytes_acked()? + info.bytes_received()?));
+    bytes.is_some_and(|bytes| bytes > 1)
+}
+
+fn moved(socket: &Socket, mark: &Mark) -> bool {
+    let Some(info) = &socket.info else { return false };
+    info.bytes_acked().is_some_and(|bytes| bytes as u32 != mark.bytes_acked_low)
+        || info.bytes_received().is_some_and(|bytes| bytes as u32 != mark.bytes_received_low)
+}
+
+fn idle_ms(socket: &Socket) -> Option<u32> {
+    let info = socket.info.as_ref()?;
+    Some(info.last_data_sent()?.min(info.last_data_recv()?).min(info.last_ack_recv()?))
+}
+
+fn least(a: Option<u32>, b: Option<u32>) -> Option<u32> {
+    match (a, b) {
+        (Some(a), Some(b)) => Some(a.min(b)),
+        _ => a.or(b),
+    }
+}
+
+// `LeftOut` is filled field by field above; this keeps its meaning in one place.
+impl LeftOut {
+    /// Whether everything fitted.
+    pub fn is_none(&self) -> bool {
+        *self == Self::default()
+    }
+}
