@@ -5,8 +5,13 @@ use std::fmt;
 
 pub mod conntrack;
 pub mod net_dev;
+pub mod netlink;
+pub mod packet;
 pub mod pairs;
+pub mod proc_net_tcp;
+pub mod rtnetlink;
 pub mod snmp;
+pub mod sock_diag;
 pub mod softnet;
 
 /// What was wrong in bytes of the kernel.
