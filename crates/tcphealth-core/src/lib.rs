@@ -8,3 +8,7 @@ pub mod words;
 pub mod catalog;
 pub mod snapshot;
 pub mod wire;
+pub mod window;
+pub mod statistics;
+pub mod report;
+pub mod rules;

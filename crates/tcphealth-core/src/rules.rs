@@ -1,0 +1,136 @@
+//! One file a rule. A rule looks at a window and gives a verdict; which rule explains which is data, and so is what each reads.
+//!
+//! To add a rule: a file here with a `RULE`, its `mod` line, and its place in [`ALL`].
+
+use crate::catalog::Counter;
+use crate::report::Verdict;
+use crate::snapshot::Watch;
+use crate::window::Window;
+use crate::words::Text;
+
+mod accept_overflow;
+mod backlog_clamped;
+
+mod class;
+mod judge;
+mod known;
+mod limits;
+
+pub use class::{Class, Classed, class_of};
+pub use judge::{Judgement, judge};
+pub use known::Known;
+pub use limits::{Limit, Limits, UnknownLimit};
+
+/// Every rule, in the order of the catalogue.
+pub const ALL: &[&Rule] = &[&accept_overflow::RULE, &backlog_clamped::RULE];
+
+/// Something that a rule cannot do without: what is missing makes it undecided, by the judge, before its check runs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Read {
+    /// A counter or gauge.
+    Counter(Counter),
+    /// A setting.
+    Sysctl(&'static str),
+    /// The sockets of the newest look.
+    Census,
+    /// Two samples of the counters, five seconds apart at least.
+    Window,
+    /// Two looks at the sockets, five seconds apart at least, joined by cookie.
+    TwoLooks,
+    /// The interfaces.
+    Interfaces,
+}
+
+/// A kind of question that a rule may ask.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Ask {
+    /// Who owns a socket.
+    Owner,
+    /// How a process does.
+    Process,
+    /// The way to a peer.
+    Route,
+    /// Whether a neighbour answers.
+    Neighbour,
+    /// Drops of queueing disciplines.
+    Qdisc,
+    /// A cgroup's name and memory.
+    Cgroup,
+    /// Descriptors without a socket.
+    Ghosts,
+    /// Something listened to while the window lasts.
+    Watch(Watch),
+}
+
+/// What a hidden finding must share with the finding that explains it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Shared {
+    /// Nothing: both concern the namespace or the host.
+    Nothing,
+    /// The remote address.
+    Peer,
+    /// The remote address and port.
+    Destination,
+    /// The process.
+    Process,
+    /// The listener, or the process behind it.
+    Listener,
+    /// The interface.
+    Interface,
+    /// Our source address.
+    Source,
+}
+
+/// A rule that another explains.
+#[derive(Clone, Copy, Debug)]
+pub struct Hides {
+    /// The rule whose findings are consequences.
+    pub rule: &'static str,
+    /// When both concern the same.
+    pub shared: Shared,
+}
+
+/// What `explain` prints of a rule.
+#[derive(Clone, Copy, Debug)]
+pub struct Page {
+    /// The formula, with the kernel's names.
+    pub sees: Text,
+    /// What a user feels.
+    pub matters: Text,
+    /// The next thing to do.
+    pub act: Text,
+    /// RFCs, kernel functions, documents.
+    pub sources: &'static str,
+}
+
+/// A rule.
+pub struct Rule {
+    /// Kebab-case; names the trouble. Never renamed, never used again.
+    pub id: &'static str,
+    /// The trouble in words.
+    pub trouble: Text,
+    /// Its manual page.
+    pub page: Page,
+    /// Its place among causes: a smaller rank is nearer to the root. 99: hides nothing.
+    pub rank: u8,
+    /// What it cannot do without.
+    pub reads: &'static [Read],
+    /// What it may ask.
+    pub asks: &'static [Ask],
+    /// Which rules' findings are its consequences.
+    pub hides: &'static [Hides],
+    /// What to listen to for the rest of the window, seen in its first second.
+    pub watches: fn(&Window, &Limits) -> Vec<Watch>,
+    /// Looks and says.
+    pub check: fn(&Window, &Limits) -> Verdict,
+}
+
+/// For rules that listen to nothing.
+pub fn watches_nothing(_: &Window, _: &Limits) -> Vec<Watch> {
+    Vec::new()
+}
+
+/// A rule by its id.
+pub fn rule(id: &str) -> Option<&'static Rule> {
+    ALL.iter().copied().find(|rule| rule.id == id)
+}

@@ -1,0 +1,227 @@
+//! All rules over one window, and what they say together: one cause, one headline.
+
+use std::collections::BTreeSet;
+
+use super::{ALL, Hides, Limits, Read, Rule, Shared};
+use crate::report::{Check, Finding, Outcome, Severity, Subject, SubjectKind, Verdict, Why, Word};
+use crate::say;
+use crate::snapshot::{Absent, Question};
+use crate::window::Window;
+use crate::words::Message;
+
+/// What every rule said.
+pub struct Judgement {
+    verdicts: Vec<(&'static Rule, Verdict)>,
+}
+
+/// Runs every rule. What a rule cannot do without is checked here, so that nothing missing is ever judged healthy.
+pub fn judge(window: &Window, limits: &Limits) -> Judgement {
+    let verdict = |rule: &'static Rule| match missing(rule, window, limits) {
+        Some(why) => Verdict::Undecided(why),
+        None => (rule.check)(window, limits),
+    };
+    Judgement { verdicts: ALL.iter().map(|rule| (*rule, verdict(rule))).collect() }
+}
+
+impl Judgement {
+    /// What the rules must know before they can speak.
+    pub fn asked(&self) -> BTreeSet<Question> {
+        let asks = self.verdicts.iter().filter_map(|(_, verdict)| match verdict {
+            Verdict::Ask(questions) => Some(questions.iter().cloned()),
+            _ => None,
+        });
+        asks.flatten().collect()
+    }
+
+    /// The findings, worst first and without those that another explains; a line for every rule; the verdict.
+    pub fn combine(self) -> (Word, Vec<Finding>, Vec<Check>) {
+        let mut findings = Vec::new();
+        let mut checks = Vec::new();
+        for (rule, verdict) in self.verdicts {
+            checks.push(check_of(rule, &verdict));
+            let Verdict::Findings(list) = verdict else { continue };
+            findings.extend(list.into_iter().map(|finding| Finding { rule: rule.id.to_owned(), ..finding }));
+        }
+        let findings = explain(findings, &mut checks);
+        let word = match findings.iter().map(|finding| finding.severity).max() {
+            Some(Severity::Critical) => Word::Critical,
+            Some(Severity::Warning) => Word::Warning,
+            _ => Word::Ok,
+        };
+        (word, findings, checks)
+    }
+}
+
+fn check_of(rule: &Rule, verdict: &Verdict) -> Check {
+    let (outcome, why, needs) = match verdict {
+        Verdict::Healthy(why) => (Outcome::Healthy, why.clone(), None),
+        Verdict::Findings(list) => (Outcome::Finding, list.first().map(|finding| finding.summary.clone()), None),
+        Verdict::Undecided(why) => (Outcome::Undecided, Some(why.reason.clone()), why.needs.clone()),
+        Verdict::Ask(_) => {
+            let reason = say! { en: "what it asked for was not answered in time", ko: "필요한 정보를 제때 얻지 못함" };
+            (Outcome::Undecided, Some(reason), None)
+        }
+    };
+    Check { rule: rule.id.to_owned(), outcome, why, needs }
+}
+
+fn rank(finding: &Finding) -> u8 {
+    super::rule(&finding.rule).map_or(99, |rule| rule.rank)
+}
+
+/// Takes out what another finding explains: consequences become evidence of their cause, which inherits their severity when
+/// the subject is the same. Only a cause above info explains anything.
+fn explain(mut findings: Vec<Finding>, checks: &mut [Check]) -> Vec<Finding> {
+    findings.sort_by_key(rank);
+    let mut at = 0;
+    while at < findings.len() {
+        let (causes, rest) = findings.split_at_mut(at + 1);
+        let Some(cause) = causes.last_mut() else { break };
+        let hidden: Vec<bool> = rest.iter().map(|effect| hides(cause, effect)).collect();
+        for (effect, _) in rest.iter().zip(&hidden).filter(|(_, hidden)| **hidden) {
+            absorb(cause, effect, checks);
+        }
+        let mut keep = hidden.into_iter().map(|hidden| !hidden);
+        let mut place = 0;
+        findings.retain(|_| {
+            place += 1;
+            place <= at + 1 || keep.next().unwrap_or(true)
+        });
+        at += 1;
+    }
+    findings.sort_by(|a, b| {
+        let by_weight = b.severity.cmp(&a.severity).then(rank(a).cmp(&rank(b)));
+        by_weight.then(b.confidence.total_cmp(&a.confidence)).then(b.size.total_cmp(&a.size))
+    });
+    findings
+}
+
+fn absorb(cause: &mut Finding, effect: &Finding, checks: &mut [Check]) {
+    cause.consequences.push(effect.summary.clone());
+    if cause.subject.key() == effect.subject.key() {
+        cause.severity = cause.severity.max(effect.severity);
+    }
+    if let Some(check) = checks.iter_mut().find(|check| check.rule == effect.rule) {
+        check.why = Some(say! { en: "explained by {rule}", ko: "{rule}(으)로 설명됨", rule = cause.rule });
+    }
+}
+
+fn hides(cause: &Finding, effect: &Finding) -> bool {
+    if cause.severity < Severity::Warning || !cause.explains {
+        return false;
+    }
+    let hides = super::rule(&cause.rule).map_or(&[][..], |rule| rule.hides);
+    hides.iter().any(|Hides { rule, shared }| *rule == effect.rule && share(*shared, &cause.subject, &effect.subject))
+}
+
+/// Whether two subjects are about the same. A subject that could not be narrowed down may be about anything.
+fn share(shared: Shared, cause: &Subject, effect: &Subject) -> bool {
+    let same = |a: &Option<String>, b: &Option<String>| a.is_some() && a == b;
+    let address = |subject: &Subject| subject.remote.as_deref().map(|remote| address_of(remote).to_owned());
+    let vague = matches!(effect.kind, SubjectKind::Netns | SubjectKind::Host) && effect.remote.is_none();
+    vague
+        || match shared {
+            Shared::Nothing => true,
+            Shared::Peer => same(&address(cause), &address(effect)),
+            Shared::Destination => same(&cause.remote, &effect.remote),
+            Shared::Process => cause.pid.is_some() && cause.pid == effect.pid,
+            Shared::Listener => {
+                same(&listener(cause), &listener(effect)) || (cause.pid.is_some() && cause.pid == effect.pid)
+            }
+            Shared::Interface => same(&cause.interface, &effect.interface),
+            Shared::Source => same(&cause.source, &effect.source),
+        }
+}
+
+fn listener(subject: &Subject) -> Option<String> {
+    subject.listener.clone().or_else(|| subject.local.clone())
+}
+
+/// The address of `192.0.2.1:80`, `[2001:db8::1]:80`, or of a bare address.
+fn address_of(remote: &str) -> &str {
+    if let Some(rest) = remote.strip_prefix('[') {
+        return rest.split(']').next().unwrap_or(rest);
+    }
+    match remote.matches(':').count() {
+        1 => remote.split(':').next().unwrap_or(remote),
+        _ => remote,
+    }
+}
+
+/// The first thing that a rule reads and this window does not have.
+fn missing(rule: &Rule, window: &Window, limits: &Limits) -> Option<Why> {
+    rule.reads.iter().find_map(|read| missing_read(*read, window, limits))
+}
+
+fn missing_read(read: Read, window: &Window, limits: &Limits) -> Option<Why> {
+    let snapshot = window.last();
+    match read {
+        Read::Counter(counter) => (window.value(counter).is_none() || went_back(window, counter.0)).then(|| {
+            let reason = say! { en: "{name} is missing or went backwards", ko: "{name} 값이 없거나 거꾸로 감", name = counter.0 };
+            Why { reason, needs: None }
+        }),
+        Read::Sysctl(name) => snapshot.sysctl(name).is_none().then(|| {
+            let reason = say! { en: "{name} cannot be read", ko: "{name} 설정을 읽을 수 없음", name = name };
+            Why { reason, needs: None }
+        }),
+        Read::Census => absent(&snapshot.census),
+        Read::Interfaces => absent(&snapshot.interfaces),
+        Read::Window => short(window, limits),
+        Read::TwoLooks => {
+            let joined = window.census().is_some_and(|census| census.joined) && window.census_before().is_some();
+            let unread = || absent(&window.first().census).or_else(|| absent(&snapshot.census));
+            unread().or_else(|| short(window, limits)).or_else(|| (!joined).then(one_look))
+        }
+    }
+}
+
+fn went_back(window: &Window, name: &str) -> bool {
+    window.is_whole() && window.delta_named(name).is_none() && !is_gauge(name)
+}
+
+fn is_gauge(name: &str) -> bool {
+    crate::catalog::entry(name).is_some_and(|entry| entry.kind == crate::catalog::Kind::Gauge)
+}
+
+fn absent<T>(table: &Result<T, Absent>) -> Option<Why> {
+    let reason = reason_of(table.as_ref().err()?);
+    Some(Why { reason, needs: None })
+}
+
+/// Why something is absent, in words.
+pub fn reason_of(absent: &Absent) -> Message {
+    match absent {
+        Absent::NotHere => {
+            say! { en: "this kernel or namespace does not have it", ko: "이 커널이나 네임스페이스에는 없음" }
+        }
+        Absent::NotPermitted(need) => say! { en: "not permitted: {need}", ko: "권한 없음: {need}", need = need },
+        Absent::Failed(place) => say! { en: "could not be read: {place}", ko: "읽지 못함: {place}", place = place },
+        Absent::NotAsked => say! { en: "it was not read", ko: "읽지 않음" },
+        Absent::CutShort(far) => say! { en: "cut short: {far}", ko: "도중에 멈춤: {far}", far = far },
+    }
+}
+
+fn short(window: &Window, limits: &Limits) -> Option<Why> {
+    // A window asked for as 5 s may come out a hair shorter.
+    let needed = limits.window_min_seconds - 0.1;
+    (!window.is_whole() || window.seconds() < needed).then(|| Why {
+        reason: say! { en: "one look decides nothing here", ko: "한 번의 관찰로는 판정할 수 없음" },
+        needs: Some(say! { en: "a window of {seconds} s", ko: "{seconds}초 이상의 관찰 구간", seconds = limits.window_min_seconds }),
+    })
+}
+
+fn one_look() -> Why {
+    let reason = say! { en: "the sockets of two looks could not be compared", ko: "두 시점의 소켓을 비교하지 못함" };
+    Why { reason, needs: None }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_address_is_found_in_every_spelling() {
+        let spellings = ["192.0.2.1:80", "[2001:db8::1]:80", "2001:db8::1", "192.0.2.1"];
+        assert_eq!(spellings.map(address_of), ["192.0.2.1", "2001:db8::1", "2001:db8::1", "192.0.2.1"]);
+    }
+}
