@@ -15,6 +15,10 @@ mod class;
 mod judge;
 mod known;
 mod limits;
+#[cfg(test)]
+mod testing;
+#[cfg(test)]
+mod tests_all;
 
 pub use class::{Class, Classed, class_of};
 pub use judge::{Judgement, judge};
@@ -123,6 +127,9 @@ pub struct Rule {
     pub watches: fn(&Window, &Limits) -> Vec<Watch>,
     /// Looks and says.
     pub check: fn(&Window, &Limits) -> Verdict,
+    /// A made-up host on which it finds its fault.
+    #[cfg(test)]
+    pub(crate) example: fn() -> testing::Example,
 }
 
 /// For rules that listen to nothing.

@@ -39,6 +39,8 @@ pub static RULE: Rule = Rule {
     hides: &[],
     watches: watches_nothing,
     check,
+    #[cfg(test)]
+    example: tests::example,
 };
 
 /// An overflowing queue, before it is told apart who set its limit.
@@ -171,59 +173,42 @@ fn cause(overflow: &Overflow) -> Message {
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use super::*;
-    use crate::snapshot::{Answers, Endpoint, Fact};
-    use crate::window::tests::snapshot;
+    use crate::rules::testing::{Example, Scene};
+    use crate::snapshot::{SkMem, Socket};
 
-    fn listener() -> Listener {
-        Listener {
-            local: Endpoint::new("192.0.2.1".parse().unwrap(), 80),
-            ifindex: 0,
-            dual_stack: false,
-            queue: 17,
-            limit: 16,
-            drops: Some(90),
-            drops_grown: Some(90),
-            syn_recv: 0,
-            syn_recv_retried: 0,
-            inode: 7,
-            uid: 0,
-            cookie: 1,
-            cgroup: None,
-        }
+    /// A full queue of 16 on which this many connections overflowed, while this many were accepted.
+    fn overflowing(overflows: u64, passive: u64) -> Example {
+        let listener =
+            |drops| Socket::listener("192.0.2.1:80", 17, 16).inode(7).skmem(SkMem { drops, ..SkMem::default() });
+        Scene::new()
+            .grew("TcpExt.ListenOverflows", overflows)
+            .grew("Tcp.PassiveOpens", passive)
+            .sysctl("net.core.somaxconn", "16")
+            .kept(listener(0), listener(overflows as u32))
+            .owner(7, 42, "web")
+            .build()
     }
 
-    fn verdict(overflows: u64, passive: u64) -> Verdict {
-        let first = snapshot(100, &[("TcpExt.ListenOverflows", 1), ("Tcp.PassiveOpens", 1)]);
-        let pairs = [("TcpExt.ListenOverflows", 1 + overflows), ("Tcp.PassiveOpens", 1 + passive)];
-        let mut second = snapshot(110, &pairs);
-        second.census.as_mut().unwrap().listeners.push(listener());
-        let owner = Owner { pid: 42, comm: "web".into(), others: 0 };
-        let answers = Answers::from([(Question::Owner { inode: 7, uid: 0 }, Ok(Fact::Owner(Some(owner))))]);
-        check(&Window::between(&first, &second, &answers).unwrap(), &Limits::default())
-    }
-
-    fn severity_of(verdict: &Verdict) -> Option<Severity> {
-        match verdict {
-            Verdict::Findings(list) => list.first().map(|finding| finding.severity),
-            _ => None,
-        }
+    pub(in crate::rules) fn example() -> Example {
+        overflowing(50, 1000)
     }
 
     #[test]
     fn the_levels_stand_at_one_and_at_five_a_second() {
-        assert_eq!(severity_of(&verdict(0, 1000)), None);
-        assert_eq!(severity_of(&verdict(9, 1000)), Some(Severity::Info));
-        assert_eq!(severity_of(&verdict(10, 1000)), Some(Severity::Warning));
-        assert_eq!(severity_of(&verdict(49, 1000)), Some(Severity::Warning));
-        assert_eq!(severity_of(&verdict(50, 1000)), Some(Severity::Critical));
-        assert_eq!(severity_of(&verdict(10, 90)), Some(Severity::Critical));
+        let severity = |overflows, passive| overflowing(overflows, passive).severity(&RULE);
+        assert_eq!(severity(0, 1000), None);
+        assert_eq!(severity(9, 1000), Some(Severity::Info));
+        assert_eq!(severity(10, 1000), Some(Severity::Warning));
+        assert_eq!(severity(49, 1000), Some(Severity::Warning));
+        assert_eq!(severity(50, 1000), Some(Severity::Critical));
+        assert_eq!(severity(10, 90), Some(Severity::Critical));
     }
 
     #[test]
     fn the_listener_and_its_process_are_named() {
-        let Verdict::Findings(list) = verdict(50, 1000) else { panic!("no finding") };
+        let list = example().findings(&RULE);
         assert_eq!((list[0].subject.listener.as_deref(), list[0].subject.pid), (Some("192.0.2.1:80"), Some(42)));
     }
 }

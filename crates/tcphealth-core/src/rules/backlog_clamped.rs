@@ -44,6 +44,8 @@ pub static RULE: Rule = Rule {
     hides: &[Hides { rule: "accept-overflow", shared: Shared::Listener }],
     watches: watches_nothing,
     check,
+    #[cfg(test)]
+    example: super::accept_overflow::tests::example,
 };
 
 fn check(window: &Window, limits: &Limits) -> Verdict {

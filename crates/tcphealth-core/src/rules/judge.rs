@@ -16,11 +16,15 @@ pub struct Judgement {
 
 /// Runs every rule. What a rule cannot do without is checked here, so that nothing missing is ever judged healthy.
 pub fn judge(window: &Window, limits: &Limits) -> Judgement {
-    let verdict = |rule: &'static Rule| match missing(rule, window, limits) {
+    Judgement { verdicts: ALL.iter().map(|rule| (*rule, verdict_of(rule, window, limits))).collect() }
+}
+
+/// What one rule says, or what it misses.
+pub(super) fn verdict_of(rule: &Rule, window: &Window, limits: &Limits) -> Verdict {
+    match missing(rule, window, limits) {
         Some(why) => Verdict::Undecided(why),
         None => (rule.check)(window, limits),
-    };
-    Judgement { verdicts: ALL.iter().map(|rule| (*rule, verdict(rule))).collect() }
+    }
 }
 
 impl Judgement {
