@@ -1,3 +1,13 @@
-//! The program: what was typed becomes a command, a command becomes a report.
+//! The program: what was typed becomes a command, a command becomes output and an exit status.
+#![forbid(unsafe_code)]
 
-fn main() {}
+mod args;
+mod command;
+mod config;
+mod speech;
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    command::run(std::env::args_os().collect())
+}

@@ -1,0 +1,37 @@
+//! One file a command. A command takes what was typed, prints, and says with which status to exit.
+
+use std::ffi::OsString;
+use std::process::ExitCode;
+
+use crate::args::{self, Command};
+use crate::speech::{self, Speech};
+
+mod rules;
+
+/// Runs what was typed.
+pub(crate) fn run(words: Vec<OsString>) -> ExitCode {
+    let failed = args::usage_status(&words);
+    let line = match args::parse(words) {
+        Ok(line) => line,
+        Err(error) => return usage(&error, failed),
+    };
+    let speech = Speech::new(&line);
+    let done = match &line.command {
+        Command::Rules(args) => rules::run(args, &speech),
+    };
+    done.unwrap_or_else(|error| {
+        eprintln!("tcphealth: {error:#}");
+        ExitCode::from(if failed == 3 { 3 } else { 1 })
+    })
+}
+
+/// Prints help to standard output with status 0, a usage error to standard error with the command's own status.
+fn usage(error: &clap::Error, failed: u8) -> ExitCode {
+    let text = error.render();
+    if error.use_stderr() {
+        eprint!("{text}");
+        return ExitCode::from(failed);
+    }
+    let done = speech::print(&text.to_string());
+    ExitCode::from(if done.is_ok() { 0 } else { failed })
+}

@@ -1,0 +1,110 @@
+//! How the program speaks: in which language, in which colours, how wide; and where what it says goes.
+
+use std::ffi::OsString;
+use std::io::{self, IsTerminal, Write};
+
+use clap::ColorChoice;
+use tcphealth_core::words::Lang;
+
+use crate::args::{Line, Tongue};
+
+/// The choices of one run.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Speech {
+    /// The language of text.
+    pub(crate) lang: Lang,
+    /// The language of sentences inside JSON: English unless it was asked for.
+    pub(crate) machine_lang: Lang,
+    /// Whether to colour.
+    pub(crate) color: bool,
+    /// Columns of a line of text.
+    pub(crate) columns: usize,
+}
+
+impl Speech {
+    /// From the command line and the environment.
+    pub(crate) fn new(line: &Line) -> Self {
+        let asked = line.lang.map(|tongue| match tongue {
+            Tongue::En => Lang::En,
+            Tongue::Ko => Lang::Ko,
+        });
+        let lang = asked.unwrap_or_else(lang_of_environment);
+        Self { lang, machine_lang: asked.unwrap_or_default(), color: colored(line.color), columns: columns() }
+    }
+}
+
+/// The language before the command line is understood: for its own errors and `--help`.
+pub(crate) fn early_lang(words: &[OsString]) -> Lang {
+    let mut words = words.iter().map(|word| word.to_string_lossy());
+    let asked = std::iter::from_fn(|| words.next()).find_map(|word| match word.strip_prefix("--lang") {
+        Some("") => Some(String::new()),
+        Some(rest) => rest.strip_prefix('=').map(str::to_owned),
+        None => None,
+    });
+    match asked.map(|value| if value.is_empty() { words.next().unwrap_or_default().into_owned() } else { value }) {
+        Some(value) if value == "ko" => Lang::Ko,
+        Some(_) => Lang::En,
+        None => lang_of_environment(),
+    }
+}
+
+fn lang_of_environment() -> Lang {
+    let set = |name| std::env::var(name).ok().filter(|value| !value.is_empty());
+    let locale = set("LC_ALL").or_else(|| set("LC_MESSAGES")).or_else(|| set("LANG"));
+    lang_of(locale.as_deref().unwrap_or_default())
+}
+
+fn lang_of(locale: &str) -> Lang {
+    let korean = locale == "ko" || locale.starts_with("ko_") || locale.starts_with("ko.");
+    if korean { Lang::Ko } else { Lang::En }
+}
+
+fn colored(choice: ColorChoice) -> bool {
+    let set = |name| std::env::var_os(name).is_some_and(|value| !value.is_empty());
+    match choice {
+        ColorChoice::Always => true,
+        ColorChoice::Never => false,
+        ColorChoice::Auto => {
+            let dumb = std::env::var_os("TERM").is_some_and(|term| term == "dumb");
+            !set("NO_COLOR") && !dumb && (set("CLICOLOR_FORCE") || io::stdout().is_terminal())
+        }
+    }
+}
+
+/// Width of a line of text: the terminal's between 60 and 100 columns, else 80.
+fn columns() -> usize {
+    let set = std::env::var("COLUMNS").ok().and_then(|columns| columns.parse().ok());
+    set.filter(|_| io::stdout().is_terminal()).map_or(80, |columns: usize| columns.clamp(60, 100))
+}
+
+/// Prints to standard output. Nobody listening any more (`| head`) is no failure.
+pub(crate) fn print(text: &str) -> io::Result<()> {
+    let mut out = io::stdout().lock();
+    ignore_broken_pipe(out.write_all(text.as_bytes()).and_then(|()| out.flush()))
+}
+
+/// Turns a broken pipe into success.
+pub(crate) fn ignore_broken_pipe(done: io::Result<()>) -> io::Result<()> {
+    match done {
+        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
+        done => done,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_a_korean_locale_is_korean() {
+        assert_eq!(["ko_KR.UTF-8", "ko", "ko.UTF-8"].map(lang_of), [Lang::Ko; 3]);
+        assert_eq!(["en_US.UTF-8", "C", "", "kok_IN"].map(lang_of), [Lang::En; 4]);
+    }
+
+    #[test]
+    fn the_language_is_known_before_the_command_line_is_understood() {
+        let lang = |line: &str| early_lang(&line.split(' ').map(OsString::from).collect::<Vec<_>>());
+        assert_eq!([lang("t check --lang ko"), lang("t --lang=ko")], [Lang::Ko; 2]);
+        assert_eq!(lang("t --lang en"), Lang::En);
+    }
+}
