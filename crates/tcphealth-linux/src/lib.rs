@@ -1,1 +1,20 @@
 //! The only crate that talks to the kernel; it concludes nothing.
+//!
+//! A [`Host`] is a place that snapshots come from: this machine, or a directory in which everything that was read of one is
+//! kept. The modules stand in reading order.
+
+mod clock;
+mod error;
+mod netlink;
+mod saved;
+mod source;
+mod counters;
+mod links;
+mod sockets;
+mod netns;
+mod host;
+
+pub use clock::boot_ns;
+pub use error::Error;
+pub use host::{Host, Pass};
+pub use sockets::Request;

@@ -289,7 +289,7 @@ pub struct Mark {
 }
 
 /// The marks of a pass, found by cookie.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub struct Marks {
     marks: Vec<Mark>,
     places: Vec<u32>,

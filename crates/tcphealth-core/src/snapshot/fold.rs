@@ -37,6 +37,7 @@ enum Reason {
 }
 
 /// Ports of one source address: a bit a port, once for "in use", once for "in use twice".
+#[derive(Clone)]
 struct PortBits {
     once: Box<[u64; 1024]>,
     twice: Box<[u64; 1024]>,
@@ -59,6 +60,7 @@ impl PortBits {
 }
 
 /// A pass in progress.
+#[derive(Clone)]
 pub struct Fold<'a> {
     before: Option<&'a Marks>,
     window_ms: u32,
@@ -130,6 +132,13 @@ impl<'a> Fold<'a> {
             .collect();
         self.marks.index();
         (self.census, self.marks)
+    }
+
+    /// The sockets come from the text tables: without cookies none of them can be found again, so nothing is compared.
+    pub fn without_cookies(&mut self) {
+        self.before = None;
+        self.mark = false;
+        self.census.joined = false;
     }
 
     /// Notes that the kernel's table changed while it was dumped.

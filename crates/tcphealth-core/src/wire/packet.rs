@@ -65,7 +65,7 @@ fn ip(bytes: &[u8]) -> Option<Ip<'_>> {
     match u8_at(bytes, 0)? >> 4 {
         4 => {
             let header = usize::from(u8_at(bytes, 0)? & 0xf) * 4;
-            let first_fragment = u16_be_at(bytes, 6)? & 0x1fff == 0;
+            let first_fragment = u16_be_at(bytes, 6)? << 3 == 0;
             let octets =
                 |at: usize| bytes.get(at..at + 4)?.try_into().ok().map(|o: [u8; 4]| IpAddr::V4(Ipv4Addr::from(o)));
             let (from, to) = (octets(12)?, octets(16)?);

@@ -74,6 +74,16 @@ impl Parser {
     }
 }
 
+/// A file that holds one number and nothing else, as those below `/proc/sys` do; it gets a name of ours.
+///
+/// # Errors
+/// It holds something else.
+pub fn single(section: &'static str, name: &str, text: &[u8], values: &mut Vec<u64>) -> Result<Arc<Names>, WireError> {
+    values.clear();
+    values.push(number(text.trim_ascii()).ok_or_else(|| error(section, 1, text))?);
+    Ok(Arc::new(Names::new([name.to_owned()])))
+}
+
 type Add<'a> = dyn FnMut(&[u8], &[u8], &[u8]) -> Result<(), Vec<u8>> + 'a;
 
 #[cfg(test)]
@@ -98,6 +108,14 @@ mod tests {
         let (mut parser, mut values) = (Parser::default(), Vec::new());
         let names = parser.snmp6(b"Ip6InReceives                   \t12\nIp6OutNoRoutes\t3\n", &mut values).unwrap();
         assert_eq!((&*names.list()[0], &*names.list()[1], values), ("Ip6InReceives", "Ip6OutNoRoutes", vec![12, 3]));
+    }
+
+    #[test]
+    fn a_file_of_one_number_gets_its_name() {
+        let mut values = Vec::new();
+        let names = single("sys/x", "conntrack.max", b"262144\n", &mut values).unwrap();
+        assert_eq!((&*names.list()[0], values.as_slice()), ("conntrack.max", &[262_144][..]));
+        assert!(single("sys/x", "conntrack.max", b"1 2\n", &mut values).is_err());
     }
 
     #[test]

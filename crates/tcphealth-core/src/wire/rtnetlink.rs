@@ -183,7 +183,9 @@ mod tests {
 
     fn body(fixed: &[u8], list: &[(u16, &[u8])]) -> Vec<u8> {
         let mut body = fixed.to_vec();
-        list.iter().for_each(|(kind, payload)| put_attribute(&mut body, *kind, payload));
+        for (kind, payload) in list {
+            put_attribute(&mut body, *kind, payload);
+        }
         body
     }
 

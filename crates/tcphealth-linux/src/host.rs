@@ -1,0 +1,173 @@
+//! A place that snapshots come from.
+
+use std::path::Path;
+
+use tcphealth_core::snapshot::{Absent, Counters, Fold, Identity, Marks, SYSCTLS, Snapshot, Socket, Sysctls};
+
+use crate::counters::Tables;
+use crate::links::Links;
+use crate::saved::Saved;
+use crate::sockets::{self, Request};
+use crate::source::Source;
+use crate::{Error, netns};
+
+/// The kernel's default of `ip_local_port_range`, where it may not be read.
+const PORT_RANGE: (u16, u16) = (32_768, 60_999);
+
+/// Which pass over the sockets a look takes.
+#[derive(Clone, Copy, Debug)]
+pub enum Pass<'a> {
+    /// The first: it leaves marks.
+    First,
+    /// The second: it is compared with the marks of the look before and leaves none.
+    Second(&'a Marks),
+    /// Second to one and first to another: compared, and leaves marks.
+    Next(&'a Marks),
+}
+
+/// This machine, or a directory in which everything that was read of one is kept.
+#[derive(Debug)]
+pub struct Host {
+    source: Source,
+    tables: Tables,
+    links: Links,
+    /// Whether `/sys` shows the devices of the namespace that we read.
+    sys: bool,
+    /// When the look before began, ns on the boot clock.
+    before_ns: Option<u64>,
+}
+
+impl Host {
+    /// This machine, in the namespace of the calling thread.
+    pub fn live() -> Self {
+        Self::new(Source::live(None))
+    }
+
+    /// A directory that [`Host::saving`] filled.
+    ///
+    /// # Errors
+    /// The directory is not one, or damaged; the words name the file.
+    pub fn frozen(directory: &Path) -> Result<Self, Error> {
+        Ok(Self::new(Source::frozen(Saved::open(directory)?)))
+    }
+
+    /// The same machine in another network namespace: a name of ip-netns(8), or the id of a process in it. The calling thread
+    /// moves there for good.
+    ///
+    /// # Errors
+    /// There is none of this name, or we may not (CAP_SYS_ADMIN).
+    pub fn in_netns(mut self, which: &str) -> Result<Self, Error> {
+        netns::enter(which)?;
+        self.sys = false;
+        Ok(self)
+    }
+
+    /// Keeps a copy of everything that is read from now on.
+    ///
+    /// # Errors
+    /// The directory cannot be made, or holds a saved host already.
+    pub fn saving(mut self, directory: &Path) -> Result<Self, Error> {
+        self.source = Source::live(Some(Saved::create(directory)?));
+        Ok(self)
+    }
+
+    fn new(source: Source) -> Self {
+        Self { source, tables: Tables::default(), links: Links::default(), sys: true, before_ns: None }
+    }
+
+    /// Whether time passes between two looks by itself; a frozen host needs no waiting.
+    pub fn is_live(&self) -> bool {
+        self.source.is_live()
+    }
+
+    /// All counters, now.
+    pub fn counters(&mut self) -> Counters {
+        self.tables.read(&mut self.source)
+    }
+
+    /// Only these files of counters, named as [`tcphealth_core::snapshot::Table::file`]: what a fast rate can afford.
+    pub fn counters_of(&mut self, files: &[&'static str]) -> Counters {
+        self.tables.read_files(&mut self.source, files)
+    }
+
+    /// Everything of one instant; the window of the pass is the time since the look before.
+    ///
+    /// # Errors
+    /// The copy could not be written, or what was saved is damaged.
+    pub fn look(&mut self, pass: Pass<'_>) -> Result<(Snapshot, Marks), Error> {
+        self.source.begin()?;
+        let identity = identity(&mut self.source);
+        let sysctls = sysctls(&mut self.source);
+        let interfaces = self.links.read(&mut self.source, self.sys);
+        let counters = self.counters();
+        let fold = self.fold(pass, port_range(&sysctls));
+        let (census, marks) = match sockets::census(&mut self.source, &fold) {
+            Ok((census, marks)) => (Ok(census), marks),
+            Err(absent) => (Err(absent), Marks::default()),
+        };
+        self.before_ns = Some(self.source.begin_ns());
+        let at = self.source.end()?;
+        Ok((Snapshot { identity, at, counters, sysctls, interfaces, census }, marks))
+    }
+
+    /// Hands every TCP socket that is asked for to `each`. Of a frozen host, those of the look that comes next.
+    ///
+    /// # Errors
+    /// Neither sock_diag nor the text tables can be read.
+    pub fn sockets(&mut self, request: Request, each: &mut dyn FnMut(&Socket)) -> Result<(), Absent> {
+        if !self.is_live() {
+            self.source.begin().map_err(|error| Absent::Failed(error.to_string()))?;
+        }
+        sockets::visit_any(&mut self.source, request, each)
+    }
+
+    fn fold<'a>(&self, pass: Pass<'a>, range: (u16, u16)) -> Fold<'a> {
+        let window_ns = self.source.begin_ns().saturating_sub(self.before_ns.unwrap_or_default());
+        let window_ms = (window_ns / 1_000_000).min(u64::from(u32::MAX)) as u32;
+        match pass {
+            Pass::First => Fold::first(range),
+            Pass::Second(before) => Fold::second(before, window_ms, range),
+            Pass::Next(before) => Fold::next(before, window_ms, range),
+        }
+    }
+}
+
+fn identity(source: &mut Source) -> Identity {
+    let mut word = |name: &str| {
+        let mut buffer = Vec::new();
+        source.text(name, &mut buffer).ok()?;
+        Some(String::from_utf8_lossy(buffer.trim_ascii()).into_owned())
+    };
+    let netns = word("proc/self/ns/net");
+    let first_netns = word("proc/1/ns/net").map(|first| Some(&first) == netns.as_ref());
+    Identity {
+        hostname: word("proc/sys/kernel/hostname").unwrap_or_default(),
+        kernel: word("proc/sys/kernel/osrelease").unwrap_or_default(),
+        boot_id: word("proc/sys/kernel/random/boot_id").unwrap_or_default(),
+        netns: netns.as_deref().and_then(namespace_inode).unwrap_or_default(),
+        first_netns,
+    }
+}
+
+/// `net:[4026531833]` → 4026531833.
+fn namespace_inode(link: &str) -> Option<u64> {
+    link.strip_prefix("net:[")?.strip_suffix(']')?.parse().ok()
+}
+
+fn sysctls(source: &mut Source) -> Sysctls {
+    let mut buffer = Vec::new();
+    let mut read = |name: &str| {
+        source.text(&format!("proc/sys/{}", name.replace('.', "/")), &mut buffer)?;
+        Ok(String::from_utf8_lossy(buffer.trim_ascii()).into_owned())
+    };
+    SYSCTLS.iter().map(|name| ((*name).to_owned(), read(name))).collect()
+}
+
+fn port_range(sysctls: &Sysctls) -> (u16, u16) {
+    let text = sysctls.get("net.ipv4.ip_local_port_range").and_then(|read| read.as_ref().ok());
+    let range = text.and_then(|text| {
+        let (low, high) = text.split_once(char::is_whitespace)?;
+        Some((low.trim().parse().ok()?, high.trim().parse().ok()?))
+    });
+    range.unwrap_or(PORT_RANGE)
+}

@@ -1,0 +1,122 @@
+//! The sockets, one at a time through one reused [`Socket`]: by sock_diag, or from `/proc/net/tcp` where that is refused.
+
+use tcphealth_core::snapshot::{Absent, Census, Fold, Marks, Socket, State};
+use tcphealth_core::wire::{proc_net_tcp, sock_diag};
+
+use crate::netlink::Protocol;
+use crate::source::Source;
+
+/// Which sockets a command wants, and what of them: the less is asked for, the less the kernel works.
+#[derive(Clone, Copy, Debug)]
+pub struct Request {
+    /// Bits of [`State::bit`].
+    pub states: u32,
+    /// [`sock_diag::INFO`], [`sock_diag::SKMEMINFO`], [`sock_diag::CONG`], or 0.
+    pub attributes: u8,
+    /// Which families.
+    pub family: sock_diag::Family,
+}
+
+const LISTENERS: &str = "netlink/listeners";
+const SOCKETS: &str = "netlink/sockets";
+const TEXTS: [(&str, &str); 2] = [("net/tcp", "proc/net/tcp"), ("net/tcp6", "proc/net/tcp6")];
+
+/// A dump that the kernel calls interrupted is taken again so often before it is used as it is.
+const RETRIES: u32 = 2;
+
+/// Hands every socket that is asked for to `each`; the answer tells whether the table changed meanwhile.
+pub(crate) fn visit(
+    source: &mut Source,
+    name: &str,
+    request: Request,
+    each: &mut dyn FnMut(&Socket),
+) -> Result<bool, Absent> {
+    let (mut socket, mut any_interrupted) = (Socket::default(), false);
+    let bytes = sock_diag::dump(request.family, request.states, request.attributes);
+    source.dump(name, Protocol::SockDiag, &bytes, &mut |_, body, interrupted| {
+        any_interrupted |= interrupted;
+        sock_diag::parse(body, &mut socket)?;
+        each(&socket);
+        Ok(())
+    })?;
+    Ok(any_interrupted)
+}
+
+/// As [`visit`], from the text tables where sock_diag is refused. A saved look is one of all sockets, in two parts.
+pub(crate) fn visit_any(source: &mut Source, request: Request, each: &mut dyn FnMut(&Socket)) -> Result<(), Absent> {
+    let family = |socket: &Socket| match request.family {
+        sock_diag::Family::Both => true,
+        sock_diag::Family::Inet => !socket.inet6,
+        sock_diag::Family::Inet6 => socket.inet6,
+    };
+    let mut wanted = |socket: &Socket| {
+        if request.states & socket.state.bit() != 0 && family(socket) {
+            each(socket);
+        }
+    };
+    let names: &[&str] = if source.is_live() { &[SOCKETS] } else { &[LISTENERS, SOCKETS] };
+    match names.iter().try_for_each(|name| visit(source, name, request, &mut wanted).map(drop)) {
+        Err(absent) => texts(source, &mut wanted).map_err(|_| absent),
+        Ok(()) => Ok(()),
+    }
+}
+
+/// All sockets, folded: listeners first, for they tell which side of a connection we are.
+pub(crate) fn census(source: &mut Source, fold: &Fold<'_>) -> Result<(Census, Marks), Absent> {
+    let retries = if source.is_live() { RETRIES } else { 0 };
+    for retry in 0..=retries {
+        let mut attempt = fold.clone();
+        match pass(source, &mut attempt) {
+            Ok(true) if retry < retries => {}
+            Ok(interrupted) => {
+                if interrupted {
+                    attempt.interrupted();
+                }
+                return Ok(attempt.finish());
+            }
+            Err(absent) => return census_of_texts(source, fold.clone()).map_err(|_| absent),
+        }
+    }
+    Err(Absent::NotAsked)
+}
+
+fn pass(source: &mut Source, fold: &mut Fold<'_>) -> Result<bool, Absent> {
+    let family = sock_diag::Family::Both;
+    let attributes = sock_diag::INFO | sock_diag::SKMEMINFO;
+    let listeners = Request { states: State::Listen.bit(), attributes, family };
+    // CLOSE are sockets without a connection: bound or never used.
+    let others = sock_diag::ALL_STATES & !State::Listen.bit() & !State::Close.bit();
+    let interrupted = visit(source, LISTENERS, listeners, &mut |socket| fold.add(socket))?;
+    let others = Request { states: others, attributes, family };
+    Ok(interrupted | visit(source, SOCKETS, others, &mut |socket| fold.add(socket))?)
+}
+
+/// The texts have their listeners first too, but each family for itself.
+fn census_of_texts(source: &mut Source, mut fold: Fold<'_>) -> Result<(Census, Marks), Absent> {
+    fold.without_cookies();
+    texts(source, &mut |socket| {
+        if socket.state == State::Listen {
+            fold.add(socket);
+        }
+    })?;
+    texts(source, &mut |socket| {
+        if socket.state != State::Listen {
+            fold.add(socket);
+        }
+    })?;
+    Ok(fold.finish())
+}
+
+fn texts(source: &mut Source, each: &mut dyn FnMut(&Socket)) -> Result<(), Absent> {
+    let mut buffer = Vec::new();
+    for (section, name) in TEXTS {
+        match source.text(name, &mut buffer) {
+            Ok(_) => {}
+            // A kernel without IPv6 has no tcp6.
+            Err(Absent::NotHere) if section == "net/tcp6" => continue,
+            Err(absent) => return Err(absent),
+        }
+        proc_net_tcp::parse(section, &buffer, each).map_err(|error| source.not_understood(name, &error))?;
+    }
+    Ok(())
+}
