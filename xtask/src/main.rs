@@ -1,3 +1,4 @@
-//! `cargo xtask docs|bench`: writes the generated documents and measures what the README claims.
+//! `cargo xtask docs`: writes the generated documents.
+#![forbid(unsafe_code)]
 
 fn main() {}

@@ -1,0 +1,5 @@
+//! The house's own tools: what the tidy tests look for, and the generated documents.
+#![forbid(unsafe_code)]
+
+pub mod source;
+pub mod tidy;
