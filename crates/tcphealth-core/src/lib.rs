@@ -12,3 +12,4 @@ pub mod window;
 pub mod statistics;
 pub mod report;
 pub mod rules;
+pub mod frame;

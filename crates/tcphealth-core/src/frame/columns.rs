@@ -1,0 +1,256 @@
+//! Many samples of many series ⇄ bytes, a column a series.
+//!
+//! A series is its first value, then the zigzag varint of each difference to the value before; a run of differences that are zero
+//! is `0, length`. The offsets of all series stand in front, so that one is decoded without the others. A value that is absent
+//! in a sample is written as the difference `ABSENT` and does not move the value before.
+//!
+//! Layout: version 1 · rows · series · (length of each column)* · column*, all varints of LEB128.
+
+/// Version of this layout; a decoder reads every version ever released.
+const VERSION: u64 = 1;
+/// Most rows of a block that is believed: a day of seconds.
+pub const ROWS_MAX: usize = 86_400;
+/// Most series of a block that is believed.
+pub const SERIES_MAX: usize = 1 << 20;
+
+/// Why bytes are no block.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Damaged {
+    /// Where, bytes from the begin.
+    pub place: usize,
+    /// What is wrong there.
+    pub what: &'static str,
+}
+
+impl std::fmt::Display for Damaged {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "damaged block: at {}: {}", self.place, self.what)
+    }
+}
+
+impl std::error::Error for Damaged {}
+
+/// Appends an unsigned number, seven bits a byte, the lowest first (LEB128).
+pub fn put_varint(to: &mut Vec<u8>, number: u64) {
+    put_wide(to, u128::from(number));
+}
+
+/// Reads what [`put_varint`] wrote, and moves on.
+///
+/// # Errors
+/// The bytes end, or the number has more than 64 bits.
+pub fn take_varint(from: &[u8], at: &mut usize) -> Result<u64, Damaged> {
+    let place = *at;
+    u64::try_from(take_wide(from, at)?).map_err(|_| Damaged { place, what: "a number of more than 64 bits" })
+}
+
+fn put_wide(to: &mut Vec<u8>, mut number: u128) {
+    while number >= 0x80 {
+        to.push(number as u8 | 0x80);
+        number >>= 7;
+    }
+    to.push(number as u8);
+}
+
+fn take_wide(from: &[u8], at: &mut usize) -> Result<u128, Damaged> {
+    let mut number = 0_u128;
+    for shift in (0..70).step_by(7) {
+        let byte = *from.get(*at).ok_or(Damaged { place: *at, what: "the bytes end" })?;
+        *at += 1;
+        number |= u128::from(byte & 0x7f) << shift;
+        if byte & 0x80 == 0 {
+            return Ok(number);
+        }
+    }
+    Err(Damaged { place: *at, what: "a number without an end" })
+}
+
+fn zigzag(difference: i64) -> u64 {
+    ((difference << 1) ^ (difference >> 63)) as u64
+}
+
+fn unzigzag(number: u64) -> i64 {
+    (number >> 1) as i64 ^ -((number & 1) as i64)
+}
+
+// A difference is written plus two, which may need a 65th bit: 0 stands before the length of a run, 1 for an absent value.
+const RUN: u128 = 0;
+const ABSENT: u128 = 1;
+const FIRST_DIFFERENCE: u128 = 2;
+
+/// Writes a block; `columns` are as long as each other.
+pub fn encode(columns: &[Vec<Option<u64>>]) -> Vec<u8> {
+    let rows = columns.first().map_or(0, Vec::len);
+    let written: Vec<Vec<u8>> = columns.iter().map(|column| encode_column(column)).collect();
+    let mut block = Vec::with_capacity(written.iter().map(|column| column.len() + 2).sum::<usize>() + 16);
+    put_varint(&mut block, VERSION);
+    put_varint(&mut block, rows as u64);
+    put_varint(&mut block, columns.len() as u64);
+    for column in &written {
+        put_varint(&mut block, column.len() as u64);
+    }
+    written.iter().for_each(|column| block.extend_from_slice(column));
+    block
+}
+
+fn encode_column(column: &[Option<u64>]) -> Vec<u8> {
+    let (mut bytes, mut before, mut run) = (Vec::new(), 0_u64, 0_u64);
+    for value in column {
+        if *value == Some(before) {
+            run += 1;
+            continue;
+        }
+        end_run(&mut bytes, &mut run);
+        match value {
+            None => put_wide(&mut bytes, ABSENT),
+            Some(value) => {
+                let difference = zigzag(value.wrapping_sub(before) as i64);
+                put_wide(&mut bytes, u128::from(difference) + FIRST_DIFFERENCE);
+                before = *value;
+            }
+        }
+    }
+    end_run(&mut bytes, &mut run);
+    bytes
+}
+
+fn end_run(bytes: &mut Vec<u8>, run: &mut u64) {
+    if *run > 0 {
+        put_wide(bytes, RUN);
+        put_varint(bytes, *run);
+        *run = 0;
+    }
+}
+
+/// A block whose columns are decoded one by one.
+#[derive(Debug)]
+pub struct Block<'a> {
+    bytes: &'a [u8],
+    rows: usize,
+    columns: Vec<(usize, usize)>,
+}
+
+impl<'a> Block<'a> {
+    /// Finds the columns.
+    ///
+    /// # Errors
+    /// Another version, more rows or series than any block has, or columns that do not fill the block exactly.
+    pub fn open(bytes: &'a [u8]) -> Result<Self, Damaged> {
+        let mut at = 0;
+        if take_varint(bytes, &mut at)? != VERSION {
+            return Err(Damaged { place: 0, what: "an unknown version" });
+        }
+        let rows = bounded(bytes, &mut at, ROWS_MAX, "more rows than a block has")?;
+        let count = bounded(bytes, &mut at, SERIES_MAX, "more series than a block has")?;
+        let mut lengths = Vec::new();
+        for _ in 0..count {
+            lengths.push(bounded(bytes, &mut at, bytes.len(), "a column longer than the block")?);
+        }
+        let mut columns = Vec::with_capacity(lengths.len());
+        for length in lengths {
+            columns.push((at, at + length));
+            at += length;
+        }
+        if at != bytes.len() {
+            return Err(Damaged { place: at, what: "the columns do not fill the block" });
+        }
+        Ok(Self { bytes, rows, columns })
+    }
+
+    /// Samples in the block.
+    pub fn rows(&self) -> usize {
+        self.rows
+    }
+
+    /// Series in the block.
+    pub fn series(&self) -> usize {
+        self.columns.len()
+    }
+
+    /// The values of one series, one a row.
+    ///
+    /// # Errors
+    /// There is no such series, or its bytes do not make exactly as many values as the block has rows.
+    pub fn column(&self, series: usize) -> Result<Vec<Option<u64>>, Damaged> {
+        let none = Damaged { place: 0, what: "no such series" };
+        let (mut at, end) = *self.columns.get(series).ok_or(none)?;
+        let bytes = self.bytes.get(..end).ok_or(none)?;
+        let (mut values, mut before) = (Vec::with_capacity(self.rows), 0_u64);
+        while at < end {
+            let place = at;
+            match take_wide(bytes, &mut at)? {
+                RUN => {
+                    let left = self.rows - values.len();
+                    let run = bounded(bytes, &mut at, left, "a run longer than the block")?;
+                    values.resize(values.len() + run, Some(before));
+                }
+                ABSENT => values.push(None),
+                number => {
+                    let number = u64::try_from(number - FIRST_DIFFERENCE)
+                        .map_err(|_| Damaged { place, what: "a difference of more than 64 bits" })?;
+                    before = before.wrapping_add(unzigzag(number) as u64);
+                    values.push(Some(before));
+                }
+            }
+            if values.len() > self.rows {
+                return Err(Damaged { place, what: "more values than rows" });
+            }
+        }
+        if values.len() == self.rows { Ok(values) } else { Err(Damaged { place: end, what: "fewer values than rows" }) }
+    }
+}
+
+fn bounded(bytes: &[u8], at: &mut usize, most: usize, what: &'static str) -> Result<usize, Damaged> {
+    let place = *at;
+    let number = take_varint(bytes, at)?;
+    usize::try_from(number).ok().filter(|&number| number <= most).ok_or(Damaged { place, what })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    #[test]
+    fn a_quiet_series_costs_a_few_bytes_whatever_its_length() {
+        let block = encode(&[vec![Some(1_000_000); 600]]);
+        // Version, rows (2), series, column length; then 1 000 000 as a difference (3) and a run of 599 (1 + 2).
+        assert_eq!(block.len(), 5 + 3 + 3);
+    }
+
+    #[test]
+    fn the_bytes_of_version_1_are_these() {
+        let block = encode(&[vec![Some(5), Some(5), Some(4), None, Some(4)]]);
+        // 5 → zigzag 10 + 2; a run of 1; −1 → zigzag 1 + 2; absent; a run of 1.
+        assert_eq!(block, [1, 5, 1, 7, 12, 0, 1, 3, 1, 0, 1]);
+    }
+
+    proptest! {
+        #[test]
+        fn what_is_written_is_read(rows in 0_usize..40, columns in prop::collection::vec(prop::collection::vec(any::<Option<u64>>(), 40), 0..6)) {
+            let columns: Vec<Vec<Option<u64>>> = columns.into_iter().map(|column| column[..rows].to_vec()).collect();
+            let bytes = encode(&columns);
+            let block = Block::open(&bytes).unwrap();
+            prop_assert_eq!(block.series(), columns.len());
+            for (series, column) in columns.iter().enumerate() {
+                prop_assert_eq!(&block.column(series).unwrap(), column);
+            }
+        }
+
+        #[test]
+        fn damage_gives_an_error_or_values_and_never_a_panic(place in any::<prop::sample::Index>(), bits in 1_u8.., cut in any::<prop::sample::Index>()) {
+            let columns: Vec<Vec<Option<u64>>> = (0..5).map(|series| (0..60).map(|row| Some(row * series * 7)).collect()).collect();
+            let mut bytes = encode(&columns);
+            let at = place.index(bytes.len());
+            bytes[at] ^= bits;
+            bytes.truncate(cut.index(bytes.len() + 1));
+            if let Ok(block) = Block::open(&bytes) {
+                for series in 0..block.series() {
+                    if let Ok(column) = block.column(series) {
+                        prop_assert_eq!(column.len(), block.rows());
+                    }
+                }
+            }
+        }
+    }
+}
