@@ -6,10 +6,11 @@
 
 pub mod words;
 pub mod catalog;
+pub mod statistics;
+pub mod path;
 pub mod snapshot;
 pub mod wire;
 pub mod window;
-pub mod statistics;
 pub mod report;
 pub mod rules;
 pub mod frame;

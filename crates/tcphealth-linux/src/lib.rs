@@ -18,3 +18,4 @@ pub use clock::boot_ns;
 pub use error::Error;
 pub use host::{Host, Pass};
 pub use sockets::Request;
+pub mod probe;
