@@ -13,9 +13,9 @@ mod links;
 mod sockets;
 mod netns;
 mod host;
+pub mod probe;
 
 pub use clock::boot_ns;
 pub use error::Error;
 pub use host::{Host, Pass};
 pub use sockets::Request;
-pub mod probe;

@@ -57,8 +57,7 @@ pub fn walk(plans: &[Plan], mut watch: impl FnMut(&[&Tracer])) -> io::Result<Vec
 /// Waits for a reply, an interrupt or the time; whether it was an interrupt.
 fn wait_for(runs: &[Run], interrupt: &Interrupt, wait: Duration) -> io::Result<bool> {
     let sockets = runs.iter().flat_map(|run| &run.sockets);
-    let mut fds: Vec<PollFd> =
-        sockets.map(|socket| PollFd::new(socket.as_fd(), socket.interest())).collect();
+    let mut fds: Vec<PollFd> = sockets.map(|socket| PollFd::new(socket.as_fd(), socket.interest())).collect();
     fds.push(PollFd::new(interrupt.0.as_fd(), PollFlags::POLLIN));
     // Rounded up: a wait that ends too early would spin.
     let timeout = PollTimeout::try_from(wait.as_micros().div_ceil(1000)).unwrap_or(PollTimeout::MAX);
@@ -150,4 +149,9 @@ impl Run {
     fn into_path(self) -> io::Result<Path> {
         self.failed.map_or_else(|| Ok(self.tracer.path()), Err)
     }
+}
+
+/// The name that the host's resolver has for an address; `None` when it has none.
+pub fn name_of(address: IpAddr) -> Option<String> {
+    socket::name_of(address)
 }

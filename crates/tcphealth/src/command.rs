@@ -6,6 +6,7 @@ use std::process::ExitCode;
 use crate::args::{self, Command};
 use crate::speech::{self, Speech};
 
+mod path;
 mod rules;
 
 /// Runs what was typed.
@@ -17,6 +18,7 @@ pub(crate) fn run(words: Vec<OsString>) -> ExitCode {
     };
     let speech = Speech::new(&line);
     let done = match &line.command {
+        Command::Path(args) => path::run(args, &speech),
         Command::Rules(args) => rules::run(args, &speech),
     };
     done.unwrap_or_else(|error| {

@@ -28,6 +28,13 @@ pub(super) fn cost(path: &Path, share: f64) -> Message {
 
 /// Why the target did not reply.
 pub(super) fn unreached(path: &Path) -> Message {
+    if path.refusal.is_some_and(|refusal| refusal.by == path.plan.source) {
+        return text! {
+            en: "This host cannot send: the first hop does not answer on the link (ARP, neighbour discovery).",
+            ko: "이 호스트가 보내지 못한다: 첫 홉이 링크에서 응답하지 않는다(ARP, neighbour discovery).",
+        }
+        .into();
+    }
     if let Some(refusal) = path.refusal {
         return say! {
             en: "{by} (hop {ttl}) refuses to forward the probes: ICMP unreachable, code {code}.",
@@ -72,9 +79,8 @@ pub(super) fn clean(path: &Path) -> Vec<Message> {
 /// The hops whose loss the target does not share.
 fn limiters(hops: &[Hop], end: &Hop) -> Option<Message> {
     let target_low = end.loss_interval()?.1;
-    let alone = |hop: &&Hop| {
-        !hop.silent() && hop.loss_interval().is_some_and(|(low, _)| low > target_low) && hop.ttl < end.ttl
-    };
+    let alone =
+        |hop: &&Hop| !hop.silent() && hop.loss_interval().is_some_and(|(low, _)| low > target_low) && hop.ttl < end.ttl;
     let names: Vec<String> = hops.iter().filter(alone).filter_map(|hop| Some(hop.address()?.to_string())).collect();
     (!names.is_empty()).then(|| {
         say! {

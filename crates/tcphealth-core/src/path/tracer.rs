@@ -98,13 +98,14 @@ impl Tracer {
             return;
         };
         let Some((probe, _)) = walk.waiting.take() else { return };
-        if walk.route_changed(probe.ttl, &reply) {
-            walk.begin_anew();
-            self.route_changes += 1;
-        }
-        walk.count(probe.ttl, &reply);
         if let (Answer::Unreachable(code), Some(by)) = (reply.answer, reply.from) {
             self.refusal = Some(Refusal { by, ttl: probe.ttl, code });
+        }
+        if reply.from == Some(self.plan.source) {
+            // This host itself gave up, for want of a neighbour: nobody on the way has replied.
+            walk.lose(probe.ttl);
+        } else {
+            self.route_changes += u32::from(walk.count(probe.ttl, &reply));
         }
         let refused = matches!(reply.answer, Answer::Unreachable(_));
         walk.advance(probe.ttl, self.plan.max_ttl, refused);
@@ -137,9 +138,7 @@ impl Tracer {
         let late = |walk: &&mut Walk| walk.waiting.is_some_and(|(_, left)| now_us >= left + PATIENCE_US);
         let walk = self.walks.iter_mut().find(late)?;
         let (probe, _) = walk.waiting.take()?;
-        let hop = walk.hop(probe.ttl);
-        hop.sent += 1;
-        hop.lost += 1;
+        walk.lose(probe.ttl);
         walk.advance(probe.ttl, self.plan.max_ttl, false);
         Some(probe)
     }
@@ -212,7 +211,7 @@ impl Walk {
     fn advance(&mut self, ttl: u8, max_ttl: u8, refused: bool) {
         let gap = (self.flow.deepest() as u8).saturating_add(GAP);
         let last = self.flow.end.unwrap_or(gap).min(max_ttl);
-        let worth = |ttl: &u8| self.round % SILENT_EVERY == 0 || !self.known_silent(*ttl);
+        let worth = |ttl: &u8| self.round.is_multiple_of(SILENT_EVERY) || !self.known_silent(*ttl);
         self.next = if refused { None } else { (ttl.saturating_add(1)..=last).find(worth) };
     }
 
@@ -220,11 +219,24 @@ impl Walk {
         self.flow.hops.get(usize::from(ttl) - 1).is_some_and(|hop| hop.silent() && hop.sent >= SILENT_AFTER)
     }
 
-    fn count(&mut self, ttl: u8, reply: &Reply) {
+    /// Counts a reply, anew if the route has changed with it; whether it has.
+    fn count(&mut self, ttl: u8, reply: &Reply) -> bool {
+        let changed = self.route_changed(ttl, reply);
+        if changed {
+            self.flow.hops.iter_mut().for_each(Hop::forget);
+            self.flow.end = None;
+        }
         self.hop(ttl).replied(reply.from, reply.rtt_us);
         if reply.answer == Answer::Arrived {
             self.flow.end = Some(self.flow.end.map_or(ttl, |end| end.min(ttl)));
         }
+        changed
+    }
+
+    fn lose(&mut self, ttl: u8) {
+        let hop = self.hop(ttl);
+        hop.sent += 1;
+        hop.lost += 1;
     }
 
     /// A route has changed when the target is nearer or farther than before, or when somebody new replies at one TTL
@@ -255,10 +267,5 @@ impl Walk {
             (false, false) => 0,
         };
         *streak
-    }
-
-    fn begin_anew(&mut self) {
-        self.flow.hops.iter_mut().for_each(Hop::forget);
-        self.flow.end = None;
     }
 }

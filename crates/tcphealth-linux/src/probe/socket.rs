@@ -8,8 +8,8 @@ use nix::sys::socket::sockopt::{
     Ipv4RecvErr, Ipv4Ttl, Ipv6RecvErr, Ipv6Ttl, Linger, ReceiveTimestampns, ReuseAddr, SocketError,
 };
 use nix::sys::socket::{
-    AddressFamily, ControlMessageOwned, MsgFlags, SockFlag, SockProtocol, SockType, SockaddrStorage, bind, connect,
-    getsockname, getsockopt, recv, recvmsg, send, setsockopt, socket,
+    AddressFamily, ControlMessageOwned, MsgFlags, SockFlag, SockProtocol, SockType, SockaddrLike, SockaddrStorage,
+    bind, connect, getsockname, getsockopt, recv, recvmsg, send, setsockopt, socket,
 };
 use nix::time::{ClockId, clock_gettime};
 use std::io::{self, IoSliceMut};
@@ -114,7 +114,9 @@ impl Socket {
     /// What has come back, if anything has.
     pub(super) fn hear(&self, plan: &Plan) -> Heard {
         while let Some(icmp) = self.read_error() {
-            if let Some(answer) = icmp.answer(plan.target).filter(|_| icmp.quote.is_none_or(|quote| quote == self.quote)) {
+            if let Some(answer) =
+                icmp.answer(plan.target).filter(|_| icmp.quote.is_none_or(|quote| quote == self.quote))
+            {
                 return self.reply(icmp.from, answer, Some(self.rtt(icmp.stamp)));
             }
         }
@@ -309,4 +311,24 @@ fn echo_request(sequence: u16, v6: bool) -> Vec<u8> {
 
 fn address(ip: IpAddr, port: u16) -> SockaddrStorage {
     SocketAddr::new(ip, port).into()
+}
+
+/// getnameinfo(3) with `NI_NAMEREQD`.
+pub(super) fn name_of(ip: IpAddr) -> Option<String> {
+    let address = address(ip, 0);
+    let mut name = [0_u8; 256];
+    // SAFETY: both pointers are valid for the lengths that go with them, and the function writes a terminated string.
+    let failed = unsafe {
+        libc::getnameinfo(
+            address.as_ptr(),
+            address.len(),
+            name.as_mut_ptr().cast(),
+            name.len() as libc::socklen_t,
+            std::ptr::null_mut(),
+            0,
+            libc::NI_NAMEREQD,
+        )
+    };
+    let name = std::ffi::CStr::from_bytes_until_nul(&name).ok().filter(|_| failed == 0)?;
+    name.to_str().ok().map(str::to_owned)
 }

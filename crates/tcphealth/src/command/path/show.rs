@@ -143,7 +143,8 @@ fn json_hop(hop: &Hop, names: &[(IpAddr, String)]) -> Value {
         "rtt_ms": hop.quantiles().map(|times| json!({ "min": ms(times.min), "p50": ms(times.p50), "p95": ms(times.p95) })),
         "silent": hop.silent(),
     });
-    let known: Vec<&str> = names.iter().filter(|(at, _)| addresses.contains(at)).map(|(_, name)| name.as_str()).collect();
+    let known: Vec<&str> =
+        names.iter().filter(|(at, _)| addresses.contains(at)).map(|(_, name)| name.as_str()).collect();
     if !known.is_empty()
         && let Some(map) = object.as_object_mut()
     {

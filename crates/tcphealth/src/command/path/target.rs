@@ -53,7 +53,9 @@ mod tests {
 
     #[test]
     fn nonsense_is_refused() {
-        for text in ["", ":80", "host:", "host:0", "host:70000", "[2001:db8::7", "[2001:db8::7]80", "[host]:80", "a:b:c"] {
+        for text in
+            ["", ":80", "host:", "host:0", "host:70000", "[2001:db8::7", "[2001:db8::7]80", "[host]:80", "a:b:c"]
+        {
             assert_eq!(split(text, 443), None, "{text}");
         }
     }
