@@ -1,15 +1,19 @@
 //! A place that snapshots come from.
 
+use std::collections::BTreeSet;
 use std::path::Path;
+use std::time::Duration;
 
-use tcphealth_core::snapshot::{Absent, Counters, Fold, Identity, Marks, SYSCTLS, Snapshot, Socket, Sysctls};
+use tcphealth_core::snapshot::{
+    Absent, Answer, Answers, Counters, Fold, Identity, Marks, Question, SYSCTLS, Snapshot, Socket, Sysctls,
+};
 
 use crate::counters::Tables;
 use crate::links::Links;
 use crate::saved::Saved;
 use crate::sockets::{self, Request};
 use crate::source::Source;
-use crate::{Error, netns};
+use crate::{Error, answer, netns};
 
 /// The kernel's default of `ip_local_port_range`, where it may not be read.
 const PORT_RANGE: (u16, u16) = (32_768, 60_999);
@@ -119,6 +123,28 @@ impl Host {
             self.source.begin().map_err(|error| Absent::Failed(error.to_string()))?;
         }
         sockets::visit_any(&mut self.source, request, each)
+    }
+
+    /// Answers what has not been answered yet, in at most `budget` and a little. A frozen host answers what was kept; the rest
+    /// was not asked.
+    ///
+    /// # Errors
+    /// The answers could not be kept.
+    pub fn answer(&mut self, asked: &BTreeSet<Question>, answers: &mut Answers, budget: Duration) -> Result<(), Error> {
+        let open: BTreeSet<Question> = asked.iter().filter(|asked| !answers.contains_key(*asked)).cloned().collect();
+        let found = match self.source.thawed() {
+            Some(saved) => open.into_iter().map(|asked| (asked.clone(), saved.answer(&asked))).collect(),
+            None => answer::answer(&open, budget),
+        };
+        self.keep(found, answers)
+    }
+
+    fn keep(&mut self, found: Vec<(Question, Answer)>, answers: &mut Answers) -> Result<(), Error> {
+        if let Some(copy) = self.source.copy_to() {
+            copy.keep(found.iter().cloned())?;
+        }
+        answers.extend(found);
+        Ok(())
     }
 
     fn fold<'a>(&self, pass: Pass<'a>, range: (u16, u16)) -> Fold<'a> {

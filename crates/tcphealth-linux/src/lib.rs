@@ -12,6 +12,7 @@ mod counters;
 mod links;
 mod sockets;
 mod netns;
+mod answer;
 mod host;
 pub mod probe;
 

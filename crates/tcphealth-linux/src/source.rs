@@ -51,10 +51,18 @@ impl Source {
         matches!(self.place, Place::Live { .. })
     }
 
-    /// The directory, when one is written or read.
-    pub(crate) fn saved(&mut self) -> Option<&mut Saved> {
+    /// The directory that is written.
+    pub(crate) fn copy_to(&mut self) -> Option<&mut Saved> {
         match &mut self.place {
             Place::Live { saved, .. } => saved.as_mut(),
+            Place::Frozen { .. } => None,
+        }
+    }
+
+    /// The directory that is read.
+    pub(crate) fn thawed(&self) -> Option<&Saved> {
+        match &self.place {
+            Place::Live { .. } => None,
             Place::Frozen { saved, .. } => Some(saved),
         }
     }

@@ -1,0 +1,143 @@
+//! Descriptors of a process that are TCP sockets in no table: their connection has ended, the program has not closed them.
+
+use std::collections::HashSet;
+use std::ffi::CString;
+use std::fs;
+use std::io::ErrorKind;
+use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
+use std::path::{Path, PathBuf};
+
+use nix::errno::Errno;
+use nix::{getsockopt_impl, libc, sockopt_impl};
+use nix::sys::socket::{AddressFamily, SockFlag, SockType, getsockopt, socket};
+use tcphealth_core::snapshot::{Absent, State};
+use tcphealth_core::wire::sock_diag::{ALL_STATES, Family};
+
+use super::Deadline;
+use super::owner::{namespace, socket_inode};
+use crate::sockets::{Request, visit};
+use crate::source::Source;
+
+const PTRACE: &str = "CAP_SYS_PTRACE";
+
+// Identity of a socket's network namespace, 5.14; include/uapi/asm-generic/socket.h.
+sockopt_impl!(NetnsCookie, GetOnly, libc::SOL_SOCKET, libc::SO_NETNS_COOKIE, u64);
+
+/// Their inodes. The descriptors are read before the tables and again after: what was opened or closed meanwhile is no ghost.
+pub(super) fn ghosts(pid: u32, source: &mut Source, deadline: Deadline) -> Result<Vec<u64>, Absent> {
+    if namespace(pid).ok_or_else(|| refused_or_gone(pid))? != namespace(std::process::id()).unwrap_or_default() {
+        return Err(Absent::NotHere);
+    }
+    let sockets = sockets_of(pid, deadline)?;
+    let known = inodes(source)?;
+    let mut found = Vec::new();
+    for (descriptor, inode) in sockets {
+        if deadline.passed() {
+            return Err(Absent::CutShort(found.len().to_string()));
+        }
+        let suspect = !known.contains(&inode) && is_tcp(&descriptor);
+        if suspect && is_ours(pid, &descriptor)? && socket_inode(&descriptor) == Some(inode) {
+            found.push(u64::from(inode));
+        }
+    }
+    Ok(found)
+}
+
+fn refused_or_gone(pid: u32) -> Absent {
+    if Path::new(&format!("/proc/{pid}")).exists() { Absent::NotPermitted(PTRACE.to_owned()) } else { Absent::NotHere }
+}
+
+fn sockets_of(pid: u32, deadline: Deadline) -> Result<Vec<(PathBuf, u32)>, Absent> {
+    let path = format!("/proc/{pid}/fd");
+    let entries = fs::read_dir(&path).map_err(|error| match error.kind() {
+        ErrorKind::PermissionDenied => Absent::NotPermitted(PTRACE.to_owned()),
+        ErrorKind::NotFound => Absent::NotHere,
+        _ => Absent::Failed(format!("{path}: {error}")),
+    })?;
+    let mut found = Vec::new();
+    for entry in entries.flatten() {
+        if deadline.passed() {
+            return Err(Absent::CutShort(found.len().to_string()));
+        }
+        found.extend(socket_inode(&entry.path()).map(|inode| (entry.path(), inode)));
+    }
+    Ok(found)
+}
+
+/// Inodes of all sockets in the tables; bound ones without a connection are in state CLOSE (listed since 6.8).
+fn inodes(source: &mut Source) -> Result<HashSet<u32>, Absent> {
+    let mut all = HashSet::new();
+    let states = ALL_STATES | 1 << 13 | State::Close.bit();
+    let request = Request { states, attributes: 0, family: Family::Both };
+    visit(source, "netlink/all", request, &mut |socket| {
+        all.insert(socket.inode);
+    })?;
+    Ok(all)
+}
+
+/// `system.sockprotoname` is the name of the protocol (net/socket.c `sockfs_xattr_get()`).
+fn is_tcp(descriptor: &Path) -> bool {
+    let Ok(path) = CString::new(descriptor.as_os_str().as_encoded_bytes()) else { return false };
+    let mut name = [0_u8; 32];
+    // SAFETY: both strings end in NUL, and the kernel writes at most the length given.
+    let length = unsafe {
+        libc::getxattr(path.as_ptr(), c"system.sockprotoname".as_ptr(), name.as_mut_ptr().cast(), name.len())
+    };
+    let name = usize::try_from(length).ok().and_then(|length| name.get(..length)).unwrap_or_default();
+    matches!(name.split(|&byte| byte == 0).next(), Some(b"TCP" | b"TCPv6"))
+}
+
+/// A process may hold a socket of another namespace, which no table here has. Only the socket itself knows: it is borrowed.
+fn is_ours(pid: u32, descriptor: &Path) -> Result<bool, Absent> {
+    let number = descriptor.file_name().and_then(|name| name.to_str()?.parse().ok()).ok_or(Absent::NotHere)?;
+    let theirs = match borrow(pid, number) {
+        Ok(theirs) => theirs,
+        Err(Errno::EPERM | Errno::EACCES) => return Err(Absent::NotPermitted(PTRACE.to_owned())),
+        // Closed meanwhile.
+        Err(Errno::EBADF | Errno::ESRCH) => return Ok(false),
+        Err(_) => return Err(Absent::NotHere),
+    };
+    let cookies = socket(AddressFamily::Inet, SockType::Stream, SockFlag::SOCK_CLOEXEC, None)
+        .and_then(|ours| Ok((getsockopt(&ours, NetnsCookie)?, getsockopt(&theirs, NetnsCookie)?)));
+    cookies.map(|(ours, theirs)| ours == theirs).map_err(|_| Absent::NotHere)
+}
+
+/// `pidfd_getfd` (5.6): our own descriptor of the same socket.
+fn borrow(pid: u32, number: i32) -> nix::Result<OwnedFd> {
+    // SAFETY: pidfd_open takes two numbers and returns a descriptor that is nobody else's.
+    let process = unsafe {
+        let fd = Errno::result(libc::syscall(libc::SYS_pidfd_open, pid, 0))?;
+        OwnedFd::from_raw_fd(fd as i32)
+    };
+    // SAFETY: pidfd_getfd takes three numbers and returns a descriptor that is nobody else's.
+    unsafe {
+        let fd = Errno::result(libc::syscall(libc::SYS_pidfd_getfd, process.as_raw_fd(), number, 0))?;
+        Ok(OwnedFd::from_raw_fd(fd as i32))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::net::{TcpListener, TcpStream};
+    use std::time::Duration;
+
+    use nix::sys::socket::{setsockopt, sockopt::Linger};
+
+    use super::*;
+
+    #[test]
+    fn a_reset_connection_that_stays_open_is_a_ghost_and_a_live_one_is_not() {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let [client, kept] = [(); 2].map(|()| TcpStream::connect(listener.local_addr().unwrap()).unwrap());
+        let (server, _) = listener.accept().unwrap();
+        setsockopt(&server, Linger, &libc::linger { l_onoff: 1, l_linger: 0 }).unwrap();
+        drop(server); // resets the client, which leaves every table and keeps its descriptor
+        let inode =
+            |socket: &TcpStream| socket_inode(&PathBuf::from(format!("/proc/self/fd/{}", socket.as_raw_fd()))).unwrap();
+        let (ghost, live) = (u64::from(inode(&client)), u64::from(inode(&kept)));
+        std::thread::sleep(Duration::from_millis(50));
+        let found =
+            ghosts(std::process::id(), &mut Source::live(None), Deadline::after(Duration::from_secs(20))).unwrap();
+        assert!(found.contains(&ghost) && !found.contains(&live), "{found:?}");
+    }
+}

@@ -1,0 +1,202 @@
+//! Inodes of sockets → the processes that hold them, by the links in `/proc/PID/fd`.
+//!
+//! A walk over all descriptors of a host can take half a minute, so it begins where the owner is likely (processes of the
+//! socket's user in our network namespace, newest first), ends when all are found, and ends when its time does.
+
+use std::cmp::Reverse;
+use std::collections::{BTreeMap, HashMap, HashSet};
+use std::fs;
+use std::io::ErrorKind;
+use std::os::unix::fs::MetadataExt;
+use std::path::PathBuf;
+
+use tcphealth_core::snapshot::{Absent, Answer, Fact, Owner, Question};
+
+use super::Deadline;
+use super::process::comm;
+
+/// The clock is looked at once in so many descriptors (5 µs each).
+const STEP: usize = 64;
+
+/// One search.
+struct Search {
+    deadline: Deadline,
+    wanted: HashSet<u32>,
+    holders: HashMap<u32, Vec<u32>>,
+    /// Processes whose descriptors we may not see.
+    refused: usize,
+    visited: usize,
+}
+
+/// The owners of these inodes, each with the user of its socket.
+pub(super) fn owners(asked: &[(u32, u32)], deadline: Deadline) -> Vec<(Question, Answer)> {
+    if asked.is_empty() {
+        return Vec::new();
+    }
+    let wanted = asked.iter().map(|(inode, _)| *inode).collect();
+    let mut search = Search { deadline, wanted, holders: HashMap::new(), refused: 0, visited: 0 };
+    let processes = likely_first(asked.iter().map(|(_, uid)| *uid).collect());
+    let complete = search.run(&processes);
+    let answer = |inode: u32| match search.owner(inode) {
+        Some(owner) => Ok(Fact::Owner(Some(owner))),
+        None if !complete => Err(Absent::CutShort(format!("{} / {}", search.visited, processes.len()))),
+        None if search.refused > 0 => Err(Absent::NotPermitted("CAP_SYS_PTRACE".to_owned())),
+        None => Ok(Fact::Owner(None)),
+    };
+    asked.iter().map(|&(inode, uid)| (Question::Owner { inode, uid }, answer(inode))).collect()
+}
+
+/// Every process: those of the users first, the newest first.
+fn likely_first(users: HashSet<u32>) -> Vec<u32> {
+    let mut all: Vec<(bool, Reverse<u32>)> = pids()
+        .map(|pid| {
+            let user = fs::metadata(format!("/proc/{pid}")).map(|about| about.uid());
+            (!user.is_ok_and(|user| users.contains(&user)), Reverse(pid))
+        })
+        .collect();
+    all.sort_unstable();
+    all.into_iter().map(|(_, Reverse(pid))| pid).collect()
+}
+
+fn pids() -> impl Iterator<Item = u32> {
+    let entries = fs::read_dir("/proc").into_iter().flatten().flatten();
+    entries.filter_map(|entry| entry.file_name().to_str()?.parse().ok())
+}
+
+impl Search {
+    /// Whether every process could be visited, or all were found.
+    fn run(&mut self, processes: &[u32]) -> bool {
+        let ours = namespace(std::process::id());
+        let (near, far): (Vec<u32>, Vec<u32>) = processes.iter().partition(|&&pid| namespace(pid) == ours);
+        let mut rest = near.into_iter().chain(far);
+        while !self.all_found() {
+            let Some(pid) = rest.next() else { return true };
+            if !self.visit(pid) {
+                return false;
+            }
+        }
+        // Forked workers share a listener: they have its owner's name.
+        let names: BTreeMap<String, ()> =
+            self.holders.values().flatten().filter_map(|&pid| Some((comm(pid)?, ()))).collect();
+        for pid in rest.filter(|&pid| comm(pid).is_some_and(|name| names.contains_key(&name))).collect::<Vec<_>>() {
+            if !self.visit(pid) {
+                break;
+            }
+        }
+        true
+    }
+
+    fn all_found(&self) -> bool {
+        self.holders.len() == self.wanted.len()
+    }
+
+    /// False when the time is over.
+    fn visit(&mut self, pid: u32) -> bool {
+        if self.deadline.passed() {
+            return false;
+        }
+        let descriptors = match fs::read_dir(format!("/proc/{pid}/fd")) {
+            Ok(descriptors) => descriptors,
+            Err(error) => {
+                self.refused += usize::from(error.kind() == ErrorKind::PermissionDenied);
+                return true;
+            }
+        };
+        for (number, descriptor) in descriptors.flatten().enumerate() {
+            if number % STEP == STEP - 1 && self.deadline.passed() {
+                return false;
+            }
+            if let Some(inode) = socket_inode(&descriptor.path()).filter(|inode| self.wanted.contains(inode)) {
+                let holders = self.holders.entry(inode).or_default();
+                if holders.last() != Some(&pid) {
+                    holders.push(pid);
+                }
+            }
+        }
+        self.visited += 1;
+        true
+    }
+
+    /// Of several holders the first that was started, for it is there the longest.
+    fn owner(&self, inode: u32) -> Option<Owner> {
+        let holders = self.holders.get(&inode)?;
+        let pid = holders.iter().copied().min()?;
+        Some(Owner { pid, comm: comm(pid).unwrap_or_default(), others: holders.len() as u32 - 1 })
+    }
+}
+
+/// The network namespace that a process lives in.
+pub(super) fn namespace(pid: u32) -> Option<PathBuf> {
+    // `setns` moves a thread, and we may be one that moved.
+    let path =
+        if pid == std::process::id() { "/proc/thread-self/ns/net".to_owned() } else { format!("/proc/{pid}/ns/net") };
+    fs::read_link(path).ok()
+}
+
+/// `socket:[4711]` → 4711.
+pub(super) fn socket_inode(descriptor: &std::path::Path) -> Option<u32> {
+    let link = fs::read_link(descriptor).ok()?;
+    link.to_str()?.strip_prefix("socket:[")?.strip_suffix(']')?.parse().ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::net::{TcpListener, TcpStream};
+    use std::os::fd::{AsRawFd, OwnedFd};
+    use std::process::{Command, Stdio};
+    use std::time::Duration;
+
+    use super::*;
+
+    fn inode(socket: &impl AsRawFd) -> u32 {
+        socket_inode(&PathBuf::from(format!("/proc/self/fd/{}", socket.as_raw_fd()))).unwrap()
+    }
+
+    fn ask(asked: &[(u32, u32)], budget: Duration) -> Vec<Answer> {
+        owners(asked, Deadline::after(budget)).into_iter().map(|(_, answer)| answer).collect()
+    }
+
+    const TIME: Duration = Duration::from_secs(20);
+
+    #[test]
+    fn we_own_our_socket_and_a_child_shares_it() {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let uid = nix::unistd::getuid().as_raw();
+        let asked = [(inode(&listener), uid)];
+        let me = comm(std::process::id()).unwrap();
+        let alone = Owner { pid: std::process::id(), comm: me, others: 0 };
+        assert_eq!(ask(&asked, TIME), [Ok(Fact::Owner(Some(alone)))]);
+        // The listener becomes the standard input of a child, and its only holder's when we close it.
+        let mut child = Command::new("sleep").arg("60").stdin(Stdio::from(OwnedFd::from(listener))).spawn().unwrap();
+        let found = ask(&asked, TIME);
+        child.kill().unwrap();
+        child.wait().unwrap();
+        assert_eq!(found, [Ok(Fact::Owner(Some(Owner { pid: child.id(), comm: "sleep".into(), others: 0 })))]);
+    }
+
+    #[test]
+    fn several_inodes_are_one_search() {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let client = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
+        // A wrong user only makes the search longer.
+        let found = ask(&[(inode(&listener), 0), (inode(&client), 54_321)], TIME);
+        let pid = std::process::id();
+        assert!(
+            found.iter().all(|answer| matches!(answer, Ok(Fact::Owner(Some(owner))) if owner.pid == pid)),
+            "{found:?}"
+        );
+    }
+
+    #[test]
+    fn no_time_says_how_far_it_got() {
+        let answer = ask(&[(1, 0)], Duration::ZERO).remove(0).unwrap_err();
+        assert!(matches!(&answer, Absent::CutShort(how_far) if how_far.starts_with("0 / ")), "{answer:?}");
+    }
+
+    #[test]
+    fn an_inode_that_nobody_has_is_nobodys_or_not_ours_to_see() {
+        let answer = ask(&[(u32::MAX, 0)], TIME).remove(0);
+        let refused = Absent::NotPermitted("CAP_SYS_PTRACE".into());
+        assert!(answer == Ok(Fact::Owner(None)) || answer == Err(refused), "{answer:?}");
+    }
+}
