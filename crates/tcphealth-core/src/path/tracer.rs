@@ -101,13 +101,13 @@ impl Tracer {
         if let (Answer::Unreachable(code), Some(by)) = (reply.answer, reply.from) {
             self.refusal = Some(Refusal { by, ttl: probe.ttl, code });
         }
-        if reply.from == Some(self.plan.source) {
+        let refused = matches!(reply.answer, Answer::Unreachable(_));
+        if refused && reply.from == Some(self.plan.source) {
             // This host itself gave up, for want of a neighbour: nobody on the way has replied.
             walk.lose(probe.ttl);
         } else {
             self.route_changes += u32::from(walk.count(probe.ttl, &reply));
         }
-        let refused = matches!(reply.answer, Answer::Unreachable(_));
         walk.advance(probe.ttl, self.plan.max_ttl, refused);
     }
 
