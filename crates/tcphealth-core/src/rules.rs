@@ -8,6 +8,8 @@ use crate::snapshot::Watch;
 use crate::window::Window;
 use crate::words::Text;
 
+mod retransmit_local;
+mod retransmit_remote;
 mod accept_overflow;
 mod backlog_clamped;
 
@@ -15,6 +17,8 @@ mod class;
 mod judge;
 mod known;
 mod limits;
+mod loss;
+mod wording;
 #[cfg(test)]
 mod testing;
 #[cfg(test)]
@@ -26,7 +30,8 @@ pub use known::Known;
 pub use limits::{Limit, Limits, UnknownLimit};
 
 /// Every rule, in the order of the catalogue.
-pub const ALL: &[&Rule] = &[&accept_overflow::RULE, &backlog_clamped::RULE];
+pub const ALL: &[&Rule] =
+    &[&retransmit_local::RULE, &retransmit_remote::RULE, &accept_overflow::RULE, &backlog_clamped::RULE];
 
 /// Something that a rule cannot do without: what is missing makes it undecided, by the judge, before its check runs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

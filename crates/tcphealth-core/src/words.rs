@@ -72,12 +72,18 @@ macro_rules! text {
 
 /// A [`Message`](crate::words::Message) with values: `say! { en: "…{count}…", ko: "…{count}…", count = n }`.
 ///
-/// Every value must be used in every language, or the sentence does not compile.
+/// Every value must be used in every language, or the sentence does not compile. After a semicolon stand values that are
+/// themselves a [`Text`](crate::words::Text) or a message: each language takes its own.
 #[macro_export]
 macro_rules! say {
-    (en: $en:literal, ko: $ko:literal $(, $name:ident = $value:expr)* $(,)?) => {{
+    (en: $en:literal, ko: $ko:literal
+        $(, $name:ident = $value:expr)* $(; $($part:ident = $message:expr),+)? $(,)?) => {{
         $(let $name = &$value;)*
-        $crate::words::Message { en: format!($en, $($name = $name),*), ko: format!($ko, $($name = $name),*) }
+        $($(let $part = &$message;)+)?
+        $crate::words::Message {
+            en: format!($en, $($name = $name,)* $($($part = $part.en),+)?),
+            ko: format!($ko, $($name = $name,)* $($($part = $part.ko),+)?),
+        }
     }};
 }
 
@@ -90,5 +96,12 @@ mod tests {
         let message = say! { en: "{count} sockets", ko: "소켓 {count}개", count = 3 };
         assert_eq!(message.get(Lang::En), "3 sockets");
         assert_eq!(message.get(Lang::Ko), "소켓 3개");
+    }
+
+    #[test]
+    fn a_part_is_taken_in_its_language() {
+        let peers = text! { en: "peers", ko: "상대" };
+        let message = say! { en: "{count} {peers}", ko: "{peers} {count}곳", count = 3; peers = peers };
+        assert_eq!((message.en.as_str(), message.ko.as_str()), ("3 peers", "상대 3곳"));
     }
 }

@@ -81,6 +81,49 @@ limits! {
         "Shortest window that rules on rates and on followed sockets judge.",
         "비율과 소켓 추적 규칙이 판정하는 가장 짧은 관찰 구간.";
 
+    losses_min = 3.0, "own choice",
+        "Fewer lost segments than this are noise, whatever the ratio.",
+        "손실 세그먼트가 이보다 적으면 비율과 무관하게 잡음으로 본다.";
+    loss_alpha_info = 0.05, "own choice",
+        "How often chance alone may show so many losses, for a line.",
+        "정보 수준 판정에서 우연으로 허용하는 확률.";
+    loss_alpha_warning = 0.001, "own choice",
+        "How often chance alone may show so many losses in one window, for a warning and above.",
+        "한 구간만 보고 경고 이상으로 판정할 때 우연으로 허용하는 확률.";
+    loss_episodes_min = 3.0, "own choice",
+        "Recoveries of the host below which a loss is one burst and no warning.",
+        "호스트의 복구 횟수가 이보다 적으면 한 번의 몰림으로 보고 경고하지 않는다.";
+    loss_episodes_one_connection = 10.0, "own choice",
+        "Recoveries from which losses on a single connection are a warning too.",
+        "한 연결에서만 손실이 나도 경고하는 복구 횟수.";
+    retransmit_local_info_ratio = 0.0001, "TCP Health Check note",
+        "On the directly connected network practically nothing is sent again: 0.01 %.",
+        "직접 연결된 네트워크에서는 재전송이 거의 없어야 한다: 0.01 %.";
+    retransmit_local_warning_ratio = 0.001, "own choice",
+        "Ten times the local limit.",
+        "로컬 한계의 열 배.";
+    retransmit_local_critical_ratio = 0.01, "own choice",
+        "A hundred times the local limit.",
+        "로컬 한계의 백 배.";
+    retransmit_site_info_ratio = 0.001, "own choice",
+        "One or two routers of one's own: between the local and the long-distance limit.",
+        "자기 라우터 한두 대 너머: 로컬과 원거리 한계의 중간.";
+    retransmit_site_warning_ratio = 0.005, "own choice",
+        "The long-distance limit, within one site.",
+        "사이트 안에서 원거리 한계에 이른 값.";
+    retransmit_site_critical_ratio = 0.02, "own choice",
+        "Within one site users feel this.",
+        "사이트 안에서 사용자가 느끼는 값.";
+    retransmit_remote_info_ratio = 0.005, "TCP Health Check note",
+        "Over long distance up to 0.5 % is usual.",
+        "원거리에서는 0.5 %까지 흔하다.";
+    retransmit_remote_warning_ratio = 0.01, "own choice",
+        "Twice what is usual over long distance.",
+        "원거리에서 흔한 값의 두 배.";
+    retransmit_remote_critical_ratio = 0.03, "IBM Tivoli NAS_TCPIPConn_Pct_Seg_Retran",
+        "From 3 % on interactive work is hardly possible.",
+        "3 %부터는 대화형 작업이 거의 불가능하다.";
+
     accept_overflow_warning_count = 5.0, "own choice",
         "Overflows in one window from which an overflowing accept queue is a warning, with the rate.",
         "한 구간에서 accept 큐 넘침이 경고가 되는 횟수(초당 비율과 함께).";

@@ -191,7 +191,7 @@ pub struct Listener {
 pub struct Line {
     /// Sockets followed.
     pub sockets: u32,
-    /// Of them, those that sent something again.
+    /// Of them, those that lost something: that sent more again than the peer then had twice.
     pub sockets_lossy: u32,
     /// Segments with data sent, retransmissions taken out.
     pub data_segs: u64,
@@ -199,8 +199,8 @@ pub struct Line {
     pub retrans: u64,
     /// Duplicates that the peer reported: retransmissions that were unnecessary.
     pub dsack_dups: u64,
-    /// Retransmission timeouts, where the kernel tells.
-    pub rtos: u64,
+    /// Segments lost: socket by socket, those sent again less the duplicates.
+    pub lost: u64,
     /// Reorderings seen.
     pub reord_seen: u64,
     /// Segments received out of order.

@@ -364,16 +364,23 @@ fn grow(line: &mut Line, socket: &Socket, mark: &Mark) {
     let Some(info) = &socket.info else { return };
     let grown = |now: Option<u32>, then: u32| u64::from(now.unwrap_or(then).wrapping_sub(then));
     let retrans = grown(info.total_retrans(), mark.total_retrans);
-    if info.backoff().unwrap_or(0) >= STUCK_BACKOFF && !moved(socket, mark) {
+    if info.backoff().unwrap_or(0) >= STUCK_BACKOFF && !acked(socket, mark) {
         line.sockets_stuck += 1;
         line.retrans_stuck += retrans;
         return;
     }
+    // What is sent again before the first data is a SYN: no loss of data.
+    if mark.state != socket.state {
+        return;
+    }
+    let dsack_dups = grown(info.dsack_dups(), mark.dsack_dups);
+    let lost = retrans.saturating_sub(dsack_dups);
     line.sockets += 1;
-    line.sockets_lossy += u32::from(retrans > 0);
+    line.sockets_lossy += u32::from(lost > 0);
     line.retrans += retrans;
+    line.lost += lost;
     line.data_segs += grown(info.data_segs_out(), mark.data_segs_out).saturating_sub(retrans);
-    line.dsack_dups += grown(info.dsack_dups(), mark.dsack_dups);
+    line.dsack_dups += dsack_dups;
     line.reord_seen += u64::from((info.reord_seen().unwrap_or(0) as u16).wrapping_sub(mark.reord_seen_low));
     line.rcv_ooopack += u64::from((info.rcv_ooopack().unwrap_or(0) as u16).wrapping_sub(mark.rcv_ooopack_low));
 }
@@ -442,10 +449,14 @@ fn carried_data(socket: &Socket) -> bool {
     bytes.is_some_and(|bytes| bytes > 1)
 }
 
+fn acked(socket: &Socket, mark: &Mark) -> bool {
+    let bytes = socket.info.as_ref().and_then(super::TcpInfo::bytes_acked);
+    bytes.is_some_and(|bytes| bytes as u32 != mark.bytes_acked_low)
+}
+
 fn moved(socket: &Socket, mark: &Mark) -> bool {
     let Some(info) = &socket.info else { return false };
-    info.bytes_acked().is_some_and(|bytes| bytes as u32 != mark.bytes_acked_low)
-        || info.bytes_received().is_some_and(|bytes| bytes as u32 != mark.bytes_received_low)
+    acked(socket, mark) || info.bytes_received().is_some_and(|bytes| bytes as u32 != mark.bytes_received_low)
 }
 
 fn idle_ms(socket: &Socket) -> Option<u32> {
