@@ -5,7 +5,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use tcphealth_core::snapshot::{
-    Absent, Answer, Answers, Counters, Fold, Identity, Marks, Question, SYSCTLS, Snapshot, Socket, Sysctls,
+    Absent, Answer, Answers, Counters, Fold, Identity, Marks, Question, SYSCTLS, Snapshot, Socket, Sysctls, Watch,
 };
 
 use crate::counters::Tables;
@@ -13,6 +13,7 @@ use crate::links::Links;
 use crate::saved::Saved;
 use crate::sockets::{self, Request};
 use crate::source::Source;
+use crate::watch::Listening;
 use crate::{Error, answer, netns};
 
 /// The kernel's default of `ip_local_port_range`, where it may not be read.
@@ -27,6 +28,13 @@ pub enum Pass<'a> {
     Second(&'a Marks),
     /// Second to one and first to another: compared, and leaves marks.
     Next(&'a Marks),
+}
+
+/// Listening for the length of a window; see [`Host::watch`].
+#[derive(Debug)]
+pub struct Watcher {
+    watches: BTreeSet<Watch>,
+    listening: Option<Listening>,
 }
 
 /// This machine, or a directory in which everything that was read of one is kept.
@@ -137,6 +145,25 @@ impl Host {
             None => answer::answer(&open, budget),
         };
         self.keep(found, answers)
+    }
+
+    /// Begins to listen in the namespace of the calling thread; [`Host::heard`] ends it. A frozen host knows what it heard.
+    pub fn watch(&self, watches: &BTreeSet<Watch>) -> Watcher {
+        Watcher { watches: watches.clone(), listening: self.is_live().then(|| Listening::start(watches)) }
+    }
+
+    /// Ends the listening; an answer to each watch.
+    ///
+    /// # Errors
+    /// The answers could not be kept.
+    pub fn heard(&mut self, watcher: Watcher, answers: &mut Answers) -> Result<(), Error> {
+        match watcher.listening {
+            Some(listening) => self.keep(listening.stop(), answers),
+            None => {
+                let asked = watcher.watches.into_iter().map(Question::Watch).collect();
+                self.answer(&asked, answers, Duration::ZERO)
+            }
+        }
     }
 
     fn keep(&mut self, found: Vec<(Question, Answer)>, answers: &mut Answers) -> Result<(), Error> {

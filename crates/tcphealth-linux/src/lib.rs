@@ -13,10 +13,12 @@ mod links;
 mod sockets;
 mod netns;
 mod answer;
+mod packet_socket;
+mod watch;
 mod host;
 pub mod probe;
 
 pub use clock::boot_ns;
 pub use error::Error;
-pub use host::{Host, Pass};
+pub use host::{Host, Pass, Watcher};
 pub use sockets::Request;

@@ -87,16 +87,20 @@ impl Netlink {
     ) -> Result<Ended, Failure> {
         send(self.fd.as_raw_fd(), request, MsgFlags::empty())?;
         loop {
-            match chunk(self.read()?)? {
+            match chunk(self.read(MsgFlags::empty())?)? {
                 Ended::NotYet => {}
                 ended => return Ok(ended),
             }
         }
     }
 
-    /// One read.
-    pub(crate) fn read(&mut self) -> Result<&[u8], Errno> {
-        let length = recv(self.fd.as_raw_fd(), &mut self.buffer, MsgFlags::empty())?;
+    /// What is queued, without waiting for it.
+    pub(crate) fn read_queued(&mut self) -> Result<&[u8], Errno> {
+        self.read(MsgFlags::MSG_DONTWAIT)
+    }
+
+    fn read(&mut self, flags: MsgFlags) -> Result<&[u8], Errno> {
+        let length = recv(self.fd.as_raw_fd(), &mut self.buffer, flags)?;
         self.buffer.get(..length).ok_or(Errno::EMSGSIZE)
     }
 }

@@ -166,6 +166,9 @@ pub struct Qdisc {
 }
 
 /// A socket that died during the window.
+///
+/// A connect() that waits and is refused is taken back by the kernel (`tcp_disconnect()`) before it dies: of the peer only the
+/// address is left, with port 0 and an empty `tcp_info`. One that does not wait keeps both.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ClosedSocket {
     /// Our end.
@@ -176,7 +179,7 @@ pub struct ClosedSocket {
     pub cookie: u64,
     /// Its user.
     pub uid: u32,
-    /// The state it came from, by its `tcp_info`, when the kernel says.
+    /// Segments sent again.
     pub total_retrans: Option<u32>,
     /// Data bytes acknowledged.
     pub bytes_acked: Option<u64>,
@@ -251,7 +254,7 @@ pub struct Heard {
 /// A known answer.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Fact {
-    /// To [`Question::Owner`]; `None` when no process that we may look into has it.
+    /// To [`Question::Owner`]; `None` when every process could be looked into and none has it.
     Owner(Option<Owner>),
     /// To [`Question::Process`].
     Process(Process),

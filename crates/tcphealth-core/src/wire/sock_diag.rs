@@ -15,6 +15,9 @@ pub const TCPDIAG_GETSOCK: u16 = 18;
 /// Every state; the kernel shows a request socket (its state 12) as SYN_RECV.
 pub const ALL_STATES: u32 = 0xfff;
 
+/// `TCPF_BOUND_INACTIVE` (6.8+): sockets that are bound and no more; they come in state CLOSE.
+pub const BOUND: u32 = 1 << 13;
+
 /// `1 << (INET_DIAG_INFO - 1)`: ask for `tcp_info`.
 pub const INFO: u8 = 1 << 1;
 /// `1 << (INET_DIAG_CONG - 1)`: ask for the name of the congestion control.

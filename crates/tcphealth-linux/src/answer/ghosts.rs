@@ -8,10 +8,10 @@ use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
 use std::path::{Path, PathBuf};
 
 use nix::errno::Errno;
-use nix::{getsockopt_impl, libc, sockopt_impl};
 use nix::sys::socket::{AddressFamily, SockFlag, SockType, getsockopt, socket};
-use tcphealth_core::snapshot::{Absent, State};
-use tcphealth_core::wire::sock_diag::{ALL_STATES, Family};
+use nix::{getsockopt_impl, libc, sockopt_impl};
+use tcphealth_core::snapshot::{Absent, TcpInfo};
+use tcphealth_core::wire::sock_diag::{ALL_STATES, BOUND, Family};
 
 use super::Deadline;
 use super::owner::{namespace, socket_inode};
@@ -22,6 +22,8 @@ const PTRACE: &str = "CAP_SYS_PTRACE";
 
 // Identity of a socket's network namespace, 5.14; include/uapi/asm-generic/socket.h.
 sockopt_impl!(NetnsCookie, GetOnly, libc::SOL_SOCKET, libc::SO_NETNS_COOKIE, u64);
+// tcp_info up to segs_in, 4.2.
+sockopt_impl!(Info, GetOnly, libc::IPPROTO_TCP, libc::TCP_INFO, [u8; 144]);
 
 /// Their inodes. The descriptors are read before the tables and again after: what was opened or closed meanwhile is no ghost.
 pub(super) fn ghosts(pid: u32, source: &mut Source, deadline: Deadline) -> Result<Vec<u64>, Absent> {
@@ -36,7 +38,7 @@ pub(super) fn ghosts(pid: u32, source: &mut Source, deadline: Deadline) -> Resul
             return Err(Absent::CutShort(found.len().to_string()));
         }
         let suspect = !known.contains(&inode) && is_tcp(&descriptor);
-        if suspect && is_ours(pid, &descriptor)? && socket_inode(&descriptor) == Some(inode) {
+        if suspect && had_a_connection_here(pid, &descriptor)? && socket_inode(&descriptor) == Some(inode) {
             found.push(u64::from(inode));
         }
     }
@@ -64,11 +66,10 @@ fn sockets_of(pid: u32, deadline: Deadline) -> Result<Vec<(PathBuf, u32)>, Absen
     Ok(found)
 }
 
-/// Inodes of all sockets in the tables; bound ones without a connection are in state CLOSE (listed since 6.8).
+/// Inodes of all sockets in the tables.
 fn inodes(source: &mut Source) -> Result<HashSet<u32>, Absent> {
     let mut all = HashSet::new();
-    let states = ALL_STATES | 1 << 13 | State::Close.bit();
-    let request = Request { states, attributes: 0, family: Family::Both };
+    let request = Request { states: ALL_STATES | BOUND, attributes: 0, family: Family::Both };
     visit(source, "netlink/all", request, &mut |socket| {
         all.insert(socket.inode);
     })?;
@@ -87,8 +88,9 @@ fn is_tcp(descriptor: &Path) -> bool {
     matches!(name.split(|&byte| byte == 0).next(), Some(b"TCP" | b"TCPv6"))
 }
 
-/// A process may hold a socket of another namespace, which no table here has. Only the socket itself knows: it is borrowed.
-fn is_ours(pid: u32, descriptor: &Path) -> Result<bool, Absent> {
+/// A process may hold a socket of another namespace, which no table here has, or one that never was connected. Only the socket
+/// itself knows: it is borrowed.
+fn had_a_connection_here(pid: u32, descriptor: &Path) -> Result<bool, Absent> {
     let number = descriptor.file_name().and_then(|name| name.to_str()?.parse().ok()).ok_or(Absent::NotHere)?;
     let theirs = match borrow(pid, number) {
         Ok(theirs) => theirs,
@@ -97,9 +99,13 @@ fn is_ours(pid: u32, descriptor: &Path) -> Result<bool, Absent> {
         Err(Errno::EBADF | Errno::ESRCH) => return Ok(false),
         Err(_) => return Err(Absent::NotHere),
     };
-    let cookies = socket(AddressFamily::Inet, SockType::Stream, SockFlag::SOCK_CLOEXEC, None)
-        .and_then(|ours| Ok((getsockopt(&ours, NetnsCookie)?, getsockopt(&theirs, NetnsCookie)?)));
-    cookies.map(|(ours, theirs)| ours == theirs).map_err(|_| Absent::NotHere)
+    let is_ghost = || {
+        let ours = socket(AddressFamily::Inet, SockType::Stream, SockFlag::SOCK_CLOEXEC, None)?;
+        let here = getsockopt(&ours, NetnsCookie)? == getsockopt(&theirs, NetnsCookie)?;
+        let info = TcpInfo::new(&getsockopt(&theirs, Info)?);
+        nix::Result::Ok(here && info.segs_out().zip(info.segs_in()).is_some_and(|segments| segments != (0, 0)))
+    };
+    is_ghost().map_err(|_| Absent::NotHere)
 }
 
 /// `pidfd_getfd` (5.6): our own descriptor of the same socket.
@@ -134,10 +140,13 @@ mod tests {
         drop(server); // resets the client, which leaves every table and keeps its descriptor
         let inode =
             |socket: &TcpStream| socket_inode(&PathBuf::from(format!("/proc/self/fd/{}", socket.as_raw_fd()))).unwrap();
+        let fresh = socket(AddressFamily::Inet, SockType::Stream, SockFlag::empty(), None).unwrap();
+        let fresh_inode =
+            u64::from(socket_inode(&PathBuf::from(format!("/proc/self/fd/{}", fresh.as_raw_fd()))).unwrap());
         let (ghost, live) = (u64::from(inode(&client)), u64::from(inode(&kept)));
         std::thread::sleep(Duration::from_millis(50));
         let found =
             ghosts(std::process::id(), &mut Source::live(None), Deadline::after(Duration::from_secs(20))).unwrap();
-        assert!(found.contains(&ghost) && !found.contains(&live), "{found:?}");
+        assert!(found.contains(&ghost) && !found.contains(&live) && !found.contains(&fresh_inode), "{found:?}");
     }
 }
