@@ -14,3 +14,4 @@ pub mod window;
 pub mod report;
 pub mod rules;
 pub mod frame;
+pub mod sysstat;

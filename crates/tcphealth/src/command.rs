@@ -8,9 +8,14 @@ use crate::speech::{self, Speech};
 
 mod path;
 mod rules;
+mod sar;
+mod sysstat;
 
 /// Runs what was typed.
 pub(crate) fn run(words: Vec<OsString>) -> ExitCode {
+    if let Some(run) = words.get(1).and_then(|name| sysstat::command(name)) {
+        return run(words.get(2..).unwrap_or_default()).into();
+    }
     let failed = args::usage_status(&words);
     let line = match args::parse(words) {
         Ok(line) => line,

@@ -1,0 +1,102 @@
+//! `tcphealth sar`: sar's network reports, from files and live.
+
+mod options;
+
+use std::ffi::OsString;
+use std::io::{IsTerminal, Write};
+
+use tcphealth_core::sysstat::clock::Clock;
+use tcphealth_core::sysstat::header::Header;
+use tcphealth_core::sysstat::input::{Input, Trouble};
+use tcphealth_core::sysstat::record::{Moment, Reader};
+use tcphealth_core::sysstat::text::{SarPrinter, Settings, banner};
+use tcphealth_core::sysstat::walk::{Choice, Outs, Walk};
+
+use self::options::{Options, Request};
+use super::sysstat::environment;
+use super::sysstat::failure::Failure;
+use super::sysstat::paper::Sheet;
+use super::sysstat::zone::LocalZone;
+
+/// Runs the command and returns its exit status.
+pub(crate) fn run(words: &[OsString]) -> u8 {
+    let done = match options::parse(&super::sysstat::words(words)) {
+        Err(_) => Err(Failure { status: 1, message: options::USAGE.to_owned() }),
+        Ok(Request::Say(text)) => {
+            std::io::stdout().write_all(text.as_bytes()).map_err(|error| Failure::of_output(&error))
+        }
+        Ok(Request::Fail(failure)) => Err(failure),
+        Ok(Request::Report(options)) => report(&options),
+    };
+    let Err(failure) = done else { return 0 };
+    eprint!("{}", failure.message);
+    failure.status
+}
+
+fn report(options: &Options) -> Result<(), Failure> {
+    match &options.file {
+        Some(file) => from_file(options, file),
+        None => Err(Failure::line(1, "live: not yet")),
+    }
+}
+
+fn settings(options: &Options) -> Settings {
+    let terminal = std::io::stdout().is_terminal();
+    let mut settings = options.settings.clone();
+    settings.style.colours = environment::colours(terminal);
+    settings.dialect = environment::dialect();
+    settings.rows = environment::rows(None);
+    settings
+}
+
+fn from_file(options: &Options, file: &str) -> Result<(), Failure> {
+    let source = std::fs::File::open(file).map_err(|error| options.cannot_open(file, &error))?;
+    let mut input = Input::new(source);
+    let failed = |trouble: Trouble| Failure::of_file(&trouble, file);
+    let header = Header::read(&mut input, options.old_hz).map_err(failed)?;
+    let reader = Reader::new(input, header, |activity| options.selection.holds(activity));
+    if reader.activities().is_empty() {
+        return Err(Failure::line(1, format_args!("Requested activities not available in file {file}")));
+    }
+    let zone = LocalZone::of_process();
+    let choice = choice(options);
+    let mut sheet = Sheet::new(std::io::stdout().lock());
+    let first = file_banner(reader.header(), &zone, choice.clock);
+    sheet.out().write_all(&first).map_err(|error| Failure::of_output(&error))?;
+    let mut printer = SarPrinter::new(settings(options), reader.activities(), false);
+    let walked = Walk::new(reader, &choice, &zone).run(&mut printer, &mut Outs::new(&mut sheet));
+    tell_oddities(&printer);
+    walked.map_err(failed)
+}
+
+fn choice(options: &Options) -> Choice {
+    Choice {
+        start: options.selection.start,
+        end: options.selection.end,
+        interval: options.interval.unwrap_or(1),
+        count: options.count,
+        comments: options.comments,
+        together: false,
+        clock: if options.writers_clock { Clock::Writer } else { Clock::Local },
+    }
+}
+
+/// The banner of a file: its date is the local one, or with `-t` the writer's own.
+pub(crate) fn file_banner(header: &Header, zone: &LocalZone, clock: Clock) -> Vec<u8> {
+    let moment = Moment { ust_time: header.ust_time, ..Moment::default() };
+    let mut civil = clock.civil(zone, &moment).unwrap_or_default();
+    if clock == Clock::Writer {
+        let (day, month, year) = header.date;
+        (civil.day, civil.month, civil.year) = (day, month.saturating_add(1), i64::from(year) + 1900);
+    }
+    let date = if environment::iso_time() { civil.iso_date() } else { civil.c_date() };
+    banner(header, &date)
+}
+
+/// sysstat prints garbage without a word when a counter goes back; the word is here.
+fn tell_oddities(printer: &SarPrinter) {
+    if let Some(odd) = printer.oddities().first() {
+        let item = if odd.item.is_empty() { String::new() } else { format!(" of {}", odd.item) };
+        eprintln!("a counter of {}{item} went back before {}: what is printed there is no rate", odd.keyword, odd.time);
+    }
+}

@@ -1,0 +1,229 @@
+//! The parts of a command line that sar and sadf read alike.
+//!
+//! Source: `parse_sar_opt()`, `parse_sar_n_opt()`, `parse_sa_P_opt()`, `parse_timestamp()` and `parse_sa_devices()` in
+//! sysstat's `sa_common.c`. A wrong word means the usage, exit status 1.
+
+use tcphealth_core::sysstat::activity::{Activity, CPUS_MAX, NETWORK, by_keyword};
+use tcphealth_core::sysstat::rates::Cpus;
+use tcphealth_core::sysstat::walk::Bound;
+
+/// The command line cannot be understood: the usage is shown.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct Misused;
+
+/// What is left of a command line.
+pub(crate) struct Words<'a> {
+    words: &'a [String],
+}
+
+impl<'a> Words<'a> {
+    /// All of them.
+    pub(crate) fn new(words: &'a [String]) -> Self {
+        Self { words }
+    }
+
+    /// The next word, which stays.
+    pub(crate) fn peek(&self) -> Option<&'a str> {
+        self.words.first().map(String::as_str)
+    }
+
+    /// The next word.
+    pub(crate) fn take(&mut self) -> Option<&'a str> {
+        let (first, rest) = self.words.split_first()?;
+        self.words = rest;
+        Some(first)
+    }
+
+    /// The next word, if it can be the name of a file: no option and no number.
+    pub(crate) fn take_file(&mut self) -> Option<&'a str> {
+        let file = self.peek().filter(|word| !word.starts_with('-') && !is_number(word))?;
+        self.take();
+        Some(file)
+    }
+
+    /// The rest.
+    pub(crate) fn rest(&self) -> &'a [String] {
+        self.words
+    }
+}
+
+/// What chooses items and records, for sar and sadf alike.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Selection {
+    /// Which activities, by their place in the table.
+    pub(crate) activities: [bool; 20],
+    /// Which CPUs.
+    pub(crate) cpus: Cpus,
+    /// Which interfaces.
+    pub(crate) interfaces: Option<Vec<Vec<u8>>>,
+    /// `-s`.
+    pub(crate) start: Option<Bound>,
+    /// `-e`.
+    pub(crate) end: Option<Bound>,
+}
+
+impl Selection {
+    /// Whether an activity is selected.
+    pub(crate) fn holds(&self, activity: &Activity) -> bool {
+        NETWORK.iter().zip(self.activities).any(|(one, selected)| selected && one.id == activity.id)
+    }
+
+    /// Whether none is.
+    pub(crate) fn is_empty(&self) -> bool {
+        !self.activities.contains(&true)
+    }
+
+    /// The keywords behind `-n`; selections add up.
+    pub(crate) fn add_keywords(&mut self, list: &str) -> Result<(), Misused> {
+        for keyword in list.split(',').filter(|keyword| !keyword.is_empty()) {
+            let named = by_keyword(keyword);
+            if named.is_none() && keyword != "ALL" {
+                return Err(Misused);
+            }
+            for (activity, selected) in NETWORK.iter().zip(&mut self.activities) {
+                *selected |= named.is_none_or(|named| named.id == activity.id);
+            }
+        }
+        Ok(())
+    }
+
+    /// Everything that is told here, `-A`.
+    pub(crate) fn add_all(&mut self) {
+        self.activities = [true; 20];
+        self.cpus = Cpus::All;
+    }
+
+    /// The CPUs behind `-P`: numbers, ranges, `all` for the sum, `ALL` for everything.
+    pub(crate) fn set_cpus(&mut self, list: &str) -> Result<(), Misused> {
+        let mut items = std::collections::BTreeSet::new();
+        for word in list.split(',').filter(|word| !word.is_empty()) {
+            match word {
+                "ALL" => {
+                    self.cpus = Cpus::All;
+                    return Ok(());
+                }
+                "all" => {
+                    items.insert(0);
+                }
+                _ => {
+                    let (low, high) = word.split_once('-').unwrap_or((word, word));
+                    let (low, high) = (cpu(low)?, cpu(high)?);
+                    if low > high {
+                        return Err(Misused);
+                    }
+                    items.extend(low + 1..=high + 1);
+                }
+            }
+        }
+        self.cpus = Cpus::These(items);
+        Ok(())
+    }
+
+    /// The names behind `--iface=`; an empty list is none.
+    pub(crate) fn set_interfaces(&mut self, list: &str) {
+        let names: Vec<Vec<u8>> =
+            list.split(',').filter(|name| !name.is_empty()).map(|name| name.as_bytes().to_vec()).collect();
+        self.interfaces = (!names.is_empty()).then_some(names);
+    }
+
+    /// An end on an earlier hour than the start is of the next day; an earlier second since 1970 is a mistake.
+    pub(crate) fn settle_bounds(&mut self) -> Result<(), Misused> {
+        match (self.start, &mut self.end) {
+            (Some(Bound::Clock(start)), Some(Bound::Clock(end))) if *end / 3600 < start / 3600 => *end += 86_400,
+            (Some(Bound::Epoch(start)), Some(Bound::Epoch(end))) if *end < start => return Err(Misused),
+            _ => {}
+        }
+        Ok(())
+    }
+}
+
+fn cpu(word: &str) -> Result<u32, Misused> {
+    let number: u32 = if is_number(word) { word.parse().map_err(|_| Misused)? } else { return Err(Misused) };
+    if number < CPUS_MAX { Ok(number) } else { Err(Misused) }
+}
+
+/// Whether a word is digits; the empty word is.
+pub(crate) fn is_number(word: &str) -> bool {
+    word.bytes().all(|byte| byte.is_ascii_digit())
+}
+
+/// A number of seconds or lines.
+pub(crate) fn number(word: &str) -> Result<u64, Misused> {
+    if word.is_empty() || !is_number(word) { Err(Misused) } else { Ok(word.parse().unwrap_or(i64::MAX as u64)) }
+}
+
+/// The moment behind `-s` or `-e`; a word that cannot be one by its length is left, and `otherwise` taken.
+pub(crate) fn bound(words: &mut Words<'_>, otherwise: u32) -> Result<Bound, Misused> {
+    let Some(word) = words.peek().filter(|word| matches!(word.len(), 5 | 8 | 10)) else {
+        return Ok(Bound::Clock(otherwise));
+    };
+    words.take();
+    if word.len() == 10 {
+        return number(word).map(Bound::Epoch);
+    }
+    let mut seconds = 0;
+    for (place, part) in word.split(':').enumerate() {
+        let value = if part.len() == 2 { number(part)? } else { return Err(Misused) };
+        if value > if place == 0 { 23 } else { 59 } {
+            return Err(Misused);
+        }
+        seconds = seconds * 60 + value as u32;
+    }
+    Ok(Bound::Clock(if word.len() == 5 { seconds * 60 } else { seconds }))
+}
+
+/// 08:00:00, where `-s` begins without a time.
+pub(crate) const START: u32 = 8 * 3600;
+/// 18:00:00, where `-e` ends without a time.
+pub(crate) const END: u32 = 18 * 3600;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn bound_of(words: &[&str]) -> (Result<Bound, Misused>, usize) {
+        let words: Vec<String> = words.iter().map(|&word| word.to_owned()).collect();
+        let mut left = Words::new(&words);
+        let bound = bound(&mut left, START);
+        (bound, left.rest().len())
+    }
+
+    #[test]
+    fn a_time_is_told_by_its_length() {
+        assert_eq!(bound_of(&["10:02"]), (Ok(Bound::Clock(36_120)), 0));
+        assert_eq!(bound_of(&["10:02:03"]), (Ok(Bound::Clock(36_123)), 0));
+        assert_eq!(bound_of(&["1555595349"]), (Ok(Bound::Epoch(1_555_595_349)), 0));
+        assert_eq!(bound_of(&["-e"]), (Ok(Bound::Clock(START)), 1));
+        assert_eq!(bound_of(&[]), (Ok(Bound::Clock(START)), 0));
+        assert_eq!(bound_of(&["24:00"]).0, Err(Misused));
+        assert_eq!(bound_of(&["1a:00"]).0, Err(Misused));
+    }
+
+    #[test]
+    fn keywords_add_up_and_one_wrong_one_spoils_all() {
+        let mut selection = Selection::default();
+        assert_eq!(selection.add_keywords("TCP,DEV,TCP"), Ok(()));
+        assert_eq!(selection.activities.iter().filter(|&&selected| selected).count(), 2);
+        assert_eq!(selection.add_keywords("tcp"), Err(Misused));
+        assert_eq!(selection.add_keywords("ALL"), Ok(()));
+        assert_eq!(selection.activities, [true; 20]);
+    }
+
+    #[test]
+    fn cpus_are_items_one_further_on() {
+        let mut selection = Selection::default();
+        assert_eq!(selection.set_cpus("0,2-3,all"), Ok(()));
+        let held: Vec<usize> = (0..10).filter(|&item| selection.cpus.holds(item)).collect();
+        assert_eq!((held, selection.cpus.bits()), (vec![0, 1, 3, 4], 4));
+        assert_eq!(selection.set_cpus("8192"), Err(Misused));
+        assert_eq!(selection.set_cpus("3-2"), Err(Misused));
+    }
+
+    #[test]
+    fn an_end_before_the_start_is_of_the_next_day() {
+        let (start, end) = (Some(Bound::Clock(86_370)), Some(Bound::Clock(20)));
+        let mut selection = Selection { start, end, ..Selection::default() };
+        assert_eq!(selection.settle_bounds(), Ok(()));
+        assert_eq!(selection.end, Some(Bound::Clock(86_420)));
+    }
+}
