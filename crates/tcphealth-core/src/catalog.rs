@@ -8,7 +8,7 @@ use crate::words::Text;
 
 mod entries;
 
-pub use entries::ENTRIES;
+pub use entries::entries;
 
 /// A counter by the kernel's own name, `TcpExt.ListenDrops`: the line of the file, a dot, the column.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -50,8 +50,19 @@ pub struct Entry {
 }
 
 /// What the catalogue knows of a counter; `None` when nobody has described it yet.
+///
+/// `dev.eth0.rx_drop` is described as `dev.*.rx_drop`, `softnet.cpu3.dropped` as `softnet.dropped`.
 pub fn entry(name: &str) -> Option<&'static Entry> {
-    ENTRIES.iter().find(|entry| entry.counter.0 == name)
+    let general = general(name);
+    entries().find(|entry| entry.counter.0 == general)
+}
+
+fn general(name: &str) -> String {
+    let parts = |prefix| name.strip_prefix(prefix).and_then(|rest: &str| rest.rsplit_once('.'));
+    if let Some((_, column)) = parts("dev.") {
+        return format!("dev.*.{column}");
+    }
+    parts("softnet.cpu").map_or_else(|| name.to_owned(), |(_, column)| format!("softnet.{column}"))
 }
 
 /// The scope of a counter as the user reads it.
@@ -69,7 +80,26 @@ mod tests {
 
     #[test]
     fn no_counter_is_described_twice() {
-        let names: BTreeSet<_> = ENTRIES.iter().map(|entry| entry.counter.0).collect();
-        assert_eq!(names.len(), ENTRIES.len());
+        let names: BTreeSet<_> = entries().map(|entry| entry.counter.0).collect();
+        assert_eq!(names.len(), entries().count());
+    }
+
+    #[test]
+    fn a_name_made_at_run_time_is_described_by_its_column() {
+        let unit = |name| entry(name).map(|entry| (entry.counter.0, entry.unit));
+        assert_eq!(unit("dev.eth0.100.rx_drop"), Some(("dev.*.rx_drop", "packets")));
+        assert_eq!(unit("softnet.cpu12.dropped"), Some(("softnet.dropped", "packets")));
+        assert_eq!(unit("Tcp.RetransSegs"), Some(("Tcp.RetransSegs", "segments")));
+        assert_eq!(unit("Tcp.Nonsense"), None);
+    }
+
+    #[test]
+    fn every_row_says_something_in_both_languages() {
+        for entry in entries() {
+            let hangul = |text: &str| text.chars().any(|c| ('가'..='힣').contains(&c));
+            assert!(!entry.meaning.en.is_empty() && !hangul(entry.meaning.en), "{}", entry.counter.0);
+            assert!(hangul(entry.meaning.ko), "{}", entry.counter.0);
+            assert!(!entry.source.is_empty(), "{}", entry.counter.0);
+        }
     }
 }

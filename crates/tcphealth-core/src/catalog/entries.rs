@@ -1,30 +1,47 @@
-//! The table of the catalogue. One row a counter; a new one is added here and nowhere else.
+//! The table of the catalogue, a file for each of the kernel's. A new counter is a row in one of them and nothing elsewhere.
+//!
+//! A row: name, unit, where it is defined; what one increment means and where it lies, in both languages.
 
-use super::{Counter, Entry, Kind, Scope};
-use crate::text;
+use super::Entry;
 
-const fn counter(name: &'static str, unit: &'static str, meaning: crate::words::Text, source: &'static str) -> Entry {
-    Entry { counter: Counter(name), unit, kind: Kind::Counter, scope: Scope::Namespace, meaning, source }
+mod tcp;
+mod tcp_ext;
+mod ip;
+mod ip6;
+mod host;
+
+/// Rows of one kind and scope.
+macro_rules! rows {
+    ($name:ident, $kind:ident, $scope:ident; $($counter:literal, $unit:literal, $source:literal, $en:literal, $ko:literal;)*) => {
+        pub(super) const $name: &[$crate::catalog::Entry] = &[$($crate::catalog::Entry {
+            counter: $crate::catalog::Counter($counter),
+            unit: $unit,
+            kind: $crate::catalog::Kind::$kind,
+            scope: $crate::catalog::Scope::$scope,
+            meaning: $crate::text! { en: $en, ko: $ko },
+            source: $source,
+        }),*];
+    };
 }
+use rows;
+
+const TABLES: &[&[Entry]] = &[
+    tcp::GAUGES,
+    tcp::COUNTERS,
+    tcp_ext::COUNTERS,
+    ip::COUNTERS,
+    ip6::COUNTERS,
+    host::SOCKSTAT,
+    host::SOCKSTAT_HOST,
+    host::INTERFACES,
+    host::SOFTNET,
+    host::SOFTNET_NOW,
+    host::CONNTRACK,
+    host::CONNTRACK_NOW,
+    host::CONNTRACK_LIMIT,
+];
 
 /// All described counters, in the order of the kernel's files.
-pub const ENTRIES: &[Entry] = &[
-    counter(
-        "Tcp.RetransSegs",
-        "segments",
-        text! {
-            en: "Segments sent again: data, SYN, SYN-ACK and tail-loss probes together. Not part of OutSegs.",
-            ko: "다시 보낸 세그먼트: 데이터, SYN, SYN-ACK, TLP 프로브를 모두 합한 수. OutSegs에는 들어 있지 않다."
-        },
-        "RFC 1213 tcpRetransSegs; net/ipv4/tcp_output.c __tcp_retransmit_skb()",
-    ),
-    counter(
-        "Tcp.OutSegs",
-        "segments",
-        text! {
-            en: "Segments sent, SYN, pure ACK and RST included, retransmissions excluded.",
-            ko: "보낸 세그먼트. SYN, 순수 ACK, RST를 포함하고 재전송은 제외한다."
-        },
-        "RFC 1213 tcpOutSegs; net/ipv4/tcp_output.c __tcp_transmit_skb()",
-    ),
-];
+pub fn entries() -> impl Iterator<Item = &'static Entry> {
+    TABLES.iter().copied().flatten()
+}
