@@ -88,13 +88,10 @@ struct Myth {
 }
 
 const ABOUT_TIME_WAIT: &[&str] = &["time_wait", "ports", "bind_before", "churn"];
-const DENIALS: &[&str] = &["never", "not", "nothing", "no ", "않", "없", "말 것", "소용", "아니", "금지", "무관"];
+const DENIALS: &[&str] =
+    &["never", "not", "nothing", "no ", "않", "없", "말 것", "소용", "아니", "금지", "무관", "removed", "제거"];
 const MYTHS: &[Myth] = &[
-    Myth {
-        word: "tcp_tw_recycle",
-        files: &[],
-        denials: &["never", "not", "removed", "kernels", "4.12", "제거", "않", "말 것", "꺼"],
-    },
+    Myth { word: "tcp_tw_recycle", files: &[], denials: DENIALS },
     Myth { word: "tcp_fin_timeout", files: ABOUT_TIME_WAIT, denials: DENIALS },
     Myth { word: "SO_KEEPALIVE", files: ABOUT_TIME_WAIT, denials: DENIALS },
     Myth { word: "somaxconn=", files: &["accept_", "listen_", "syn_"], denials: DENIALS },
@@ -109,8 +106,9 @@ pub fn myths(file: &str, text: &str) -> Vec<String> {
     for (line, literal) in literals(text).into_iter().filter(|(_, literal)| literal.contains(' ')) {
         let here = |myth: &&Myth| myth.files.is_empty() || myth.files.iter().any(|part| file.contains(part));
         let told = MYTHS.iter().filter(here).filter(|myth| literal.contains(myth.word));
-        let believed = told.filter(|myth| !myth.denials.iter().any(|denial| literal.contains(denial)));
-        found.extend(believed.map(|myth| format!("{file} line {line}: {}: “{literal}”", myth.word)));
+        let said = literal.to_lowercase();
+        let believed = told.filter(|myth| !myth.denials.iter().any(|denial| said.contains(denial)));
+        found.extend(believed.map(|myth| format!("line {line}: {}: “{literal}”", myth.word)));
     }
     found
 }

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use serde_json::Value;
-use tcphealth_core::catalog::entries;
+use tcphealth_core::catalog::{entries, entry};
 use tcphealth_core::rules::ALL;
 use xtask::source::{files, functions, relative, root, text};
 use xtask::tidy;
@@ -153,6 +153,15 @@ fn what_prints_a_report_knows_no_counter_and_no_rule() {
     let paths: Vec<PathBuf> = places.iter().flat_map(|place| files(place, ".rs")).collect();
     let production = |text: &str| text.split("#[cfg(test)]").next().unwrap_or_default().to_owned();
     nothing(&over(&paths, |_, text| tidy::names_meaning(&production(text), &rules, &counters)));
+}
+
+#[test]
+fn every_counter_in_a_rules_code_is_in_the_catalogue() {
+    let check = |_: &str, text: &str| {
+        let named = text.split("Counter(\"").skip(1).filter_map(|rest| rest.split('"').next());
+        named.filter(|name| entry(name).is_none()).map(str::to_owned).collect()
+    };
+    nothing(&over(&files(&core().join("rules"), ".rs"), check));
 }
 
 #[test]

@@ -150,3 +150,13 @@ fn no_two_rules_share_an_id() {
     let ids: std::collections::BTreeSet<_> = ALL.iter().map(|rule| rule.id).collect();
     assert_eq!(ids.len(), ALL.len());
 }
+
+#[test]
+fn every_counter_that_a_rule_reads_is_in_the_catalogue() {
+    for rule in ALL {
+        for read in rule.reads {
+            let Read::Counter(counter) = read else { continue };
+            assert!(crate::catalog::entry(counter.0).is_some(), "{} reads {}", rule.id, counter.0);
+        }
+    }
+}
