@@ -15,8 +15,8 @@ pub const MODULES: &[&str] = &[
     "rules",
     "manual",
     "frame",
-    "format",
     "sysstat",
+    "format",
 ];
 
 /// Longest function, lines of code; clippy's `too-many-lines-threshold` says the same.
