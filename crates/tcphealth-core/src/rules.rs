@@ -10,14 +10,21 @@ use crate::words::Text;
 
 mod retransmit_local;
 mod retransmit_remote;
+mod close_wait_leak;
+mod accept_stalled;
+mod requests_unread;
+mod close_wait_pool;
+mod descriptor_limit;
 mod accept_overflow;
 mod backlog_clamped;
 
 mod class;
+mod held;
 mod judge;
 mod known;
 mod limits;
 mod loss;
+mod suspects;
 mod wording;
 #[cfg(test)]
 mod testing;
@@ -30,8 +37,17 @@ pub use known::Known;
 pub use limits::{Limit, Limits, UnknownLimit};
 
 /// Every rule, in the order of the catalogue.
-pub const ALL: &[&Rule] =
-    &[&retransmit_local::RULE, &retransmit_remote::RULE, &accept_overflow::RULE, &backlog_clamped::RULE];
+pub const ALL: &[&Rule] = &[
+    &retransmit_local::RULE,
+    &retransmit_remote::RULE,
+    &close_wait_leak::RULE,
+    &accept_stalled::RULE,
+    &requests_unread::RULE,
+    &close_wait_pool::RULE,
+    &descriptor_limit::RULE,
+    &accept_overflow::RULE,
+    &backlog_clamped::RULE,
+];
 
 /// Something that a rule cannot do without: what is missing makes it undecided, by the judge, before its check runs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -125,20 +125,9 @@ fn ms(rtt_us: u32) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::snapshot::Line;
 
     fn peer(address: &str, min_rtt_us: Option<u32>) -> Peer {
-        Peer {
-            address: address.parse().unwrap(),
-            source: "192.0.2.1".parse().unwrap(),
-            sockets: 1,
-            with_data: 1,
-            kept_with_data: 1,
-            moved: 1,
-            min_rtt_us,
-            rttvar_us: None,
-            line: Line::default(),
-        }
+        Peer { min_rtt_us, ..Peer::new(address.parse().unwrap(), "192.0.2.1".parse().unwrap()) }
     }
 
     fn route(gateway: Option<&str>, link_type: u16) -> Route {

@@ -139,6 +139,52 @@ limits! {
     somaxconn_default_connections = 4096.0, "net/core/sysctl_net_core.c since 5.4",
         "The kernel's own default: below it the setting is the limit, from it on a longer queue only lengthens waiting.",
         "커널 기본값. 이보다 작으면 설정이 한계이고, 이 이상이면 큐를 늘려도 기다림만 길어진다.";
+
+    close_wait_info_count = 5.0, "own choice",
+        "CLOSE_WAIT sockets of one process that last a whole window, from which they are worth a line.",
+        "관찰 구간 내내 남은 한 프로세스의 CLOSE_WAIT가 보고되는 개수.";
+    close_wait_warning_count = 20.0, "own choice",
+        "CLOSE_WAIT sockets of one process that last, from which they are a warning, with survival and growth.",
+        "남은 CLOSE_WAIT가 경고가 되는 개수(생존율, 증가와 함께).";
+    close_wait_survival_ratio = 0.9, "own choice",
+        "Share of the first look's sockets that must still be there: near 0 in a healthy program, 1 in a leak.",
+        "첫 관찰의 소켓 가운데 남아 있어야 하는 비율. 정상이면 0에 가깝고 누수면 1이다.";
+    close_wait_old_seconds = 60.0, "own choice",
+        "Age from which a CLOSE_WAIT counts as old.",
+        "CLOSE_WAIT를 오래되었다고 보는 나이.";
+    close_wait_old_warning_count = 50.0, "own choice",
+        "Old CLOSE_WAIT sockets of one process that are a warning even if they do not grow.",
+        "늘지 않아도 경고가 되는 오래된 CLOSE_WAIT 개수.";
+    close_wait_pool_ratio = 0.5, "own choice",
+        "Share of a process's sockets to one server that the server has closed, for a warning.",
+        "한 서버로 가는 소켓 가운데 서버가 닫은 비율이 이 이상이면 경고.";
+    requests_unread_info_count = 3.0, "own choice",
+        "Unread requests of clients that gave up, lasting a whole window, worth a line.",
+        "포기한 클라이언트의 읽지 않은 요청이 보고되는 개수.";
+    requests_unread_warning_count = 10.0, "own choice",
+        "As many of them are a warning.",
+        "경고가 되는 개수.";
+    accept_stalled_warning_count = 3.0, "own choice",
+        "Connections that wait in an accept queue through a whole window while nothing is accepted.",
+        "아무것도 accept되지 않는 동안 구간 내내 큐에서 기다린 연결 수.";
+    accept_stalled_critical_close_wait_count = 10.0, "own choice",
+        "Of them, so many whose clients have gone are critical even if the queue is not full.",
+        "큐가 차지 않아도 심각이 되는, 클라이언트가 떠난 대기 연결 수.";
+    descriptors_warning_ratio = 0.9, "own choice",
+        "Open descriptors of a process as a share of RLIMIT_NOFILE, for a warning.",
+        "RLIMIT_NOFILE 대비 열린 디스크립터 비율이 이 이상이면 경고.";
+    descriptors_full_ratio = 0.99, "own choice",
+        "From this share on a process is at its limit: a program keeps a few descriptors in reserve.",
+        "이 비율부터 한계에 이른 것으로 본다. 프로그램은 디스크립터 몇 개를 남겨 두기도 한다.";
+    descriptors_critical_ratio = 0.8, "own choice",
+        "Share of RLIMIT_NOFILE at which a leak is critical.",
+        "누수가 심각이 되는 RLIMIT_NOFILE 대비 비율.";
+    descriptors_critical_seconds = 600.0, "own choice",
+        "Time until the limit of descriptors, at the present growth, below which a leak is critical.",
+        "지금 증가 속도로 디스크립터 한계까지 남은 시간이 이보다 짧으면 심각.";
+    descriptors_owner_ratio = 0.25, "own choice",
+        "Share of all sockets from which a service's process is looked into although nothing points at it.",
+        "별다른 징후가 없어도 프로세스를 살펴보는, 전체 소켓 대비 비율.";
 }
 
 impl Limits {

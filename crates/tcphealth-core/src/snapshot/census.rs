@@ -100,6 +100,14 @@ pub struct Service {
     pub silent: u32,
     /// Longest such silence, ms.
     pub silent_ms_longest: u32,
+    /// ESTABLISHED sockets of a process that has not read all that arrived (Recv-Q > 0).
+    pub unread: u32,
+    /// Memory of its sockets, Σ skmem r + t + w, bytes.
+    pub memory_bytes: u64,
+    /// Received and not read, Σ Recv-Q, bytes.
+    pub recv_queue_bytes: u64,
+    /// Not acknowledged, Σ Send-Q, bytes.
+    pub send_queue_bytes: u64,
     /// One user of its sockets.
     pub uid: u32,
     /// One cgroup of its sockets.
@@ -108,7 +116,9 @@ pub struct Service {
     pub inodes: [u32; 4],
     /// Sockets that were in the same state at the look before, by state. FIN_WAIT2 stubs count, TIME_WAIT never.
     pub kept: StateCounts,
-    /// Unaccepted sockets that were unaccepted before.
+    /// FIN_WAIT2 that the kernel kept without a socket at both looks (part of `kept`).
+    pub kept_fin_wait2_stubs: u32,
+    /// Unaccepted sockets that were unaccepted before, also those that their client has closed since.
     pub kept_unaccepted: u32,
     /// Sockets with data before that are still ESTABLISHED.
     pub kept_with_data: u32,
@@ -137,10 +147,15 @@ impl Service {
             rtt_us: None,
             silent: 0,
             silent_ms_longest: 0,
+            unread: 0,
+            memory_bytes: 0,
+            recv_queue_bytes: 0,
+            send_queue_bytes: 0,
             uid: 0,
             cgroup: None,
             inodes: [0; 4],
             kept: StateCounts::default(),
+            kept_fin_wait2_stubs: 0,
             kept_unaccepted: 0,
             kept_with_data: 0,
             born: StateCounts::default(),
@@ -186,6 +201,13 @@ pub struct Listener {
     pub cgroup: Option<u64>,
 }
 
+impl Listener {
+    /// Whether its accept queue is full, or has dropped a connection since the look before.
+    pub fn is_full(&self) -> bool {
+        (self.queue > 0 && self.queue >= self.limit) || self.drops_grown.unwrap_or(0) > 0
+    }
+}
+
 /// How a line to a peer grew between two looks, over the sockets that were there at both and are not stuck.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Line {
@@ -224,14 +246,40 @@ pub struct Peer {
     pub with_data: u32,
     /// Those that were ESTABLISHED with data at the look before and are still.
     pub kept_with_data: u32,
+    /// Those that were there at the look before, in whatever state.
+    pub kept: u32,
     /// Sockets on which bytes moved since the look before.
     pub moved: u32,
+    /// ESTABLISHED with no timer, empty queues, and nothing sent or received for as long as the window at least.
+    pub silent: u32,
+    /// Longest such silence, ms.
+    pub silent_ms_longest: u32,
     /// Smallest `tcpi_min_rtt` over its connections, µs.
     pub min_rtt_us: Option<u32>,
     /// Smallest `tcpi_rttvar` beside it, µs.
     pub rttvar_us: Option<u32>,
     /// How the line grew.
     pub line: Line,
+}
+
+impl Peer {
+    /// One without a socket yet.
+    pub fn new(address: IpAddr, source: IpAddr) -> Self {
+        Self {
+            address,
+            source,
+            sockets: 0,
+            with_data: 0,
+            kept_with_data: 0,
+            kept: 0,
+            moved: 0,
+            silent: 0,
+            silent_ms_longest: 0,
+            min_rtt_us: None,
+            rttvar_us: None,
+            line: Line::default(),
+        }
+    }
 }
 
 /// Local ports of one source address.

@@ -13,7 +13,7 @@ const LISTENERS_MAX: usize = 16_384;
 const SERVICES_MAX: usize = 65_536;
 const PEERS_MAX: usize = 65_536;
 const SOURCES_MAX: usize = 256;
-/// Sockets kept in full, per reason: 4096 × 9 reasons × 500 bytes stay below 20 MB.
+/// Sockets kept in full, per reason: 4096 × 10 reasons × 500 bytes stay near 20 MB.
 const KEPT_MAX: usize = 4_096;
 /// TIME_WAIT lasts 60 s (TCP_TIMEWAIT_LEN, include/net/tcp.h).
 const TIME_WAIT_MS: u32 = 60_000;
@@ -21,6 +21,8 @@ const TIME_WAIT_MS: u32 = 60_000;
 const STUCK_BACKOFF: u8 = 2;
 /// Segments sent in the window from which a sender counts as bulk.
 const BULK_SEGMENTS: u32 = 10;
+/// A sender is kept, too, when the peer's window held it up for this long in the window, ms.
+const HELD_MS: u32 = 1_000;
 
 /// Why a socket is kept in full; each has its own bound, so that one cannot crowd out another.
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
@@ -32,6 +34,7 @@ enum Reason {
     Unaccepted,
     TimerFired,
     QueueStuck,
+    BufferFull,
     Lossy,
     Bulk,
 }
@@ -252,14 +255,19 @@ impl<'a> Fold<'a> {
             self.census.left_out.peers += 1;
             return;
         }
-        let peer = self.peers.entry(address).or_insert_with(|| new_peer(socket));
+        let peer = self.peers.entry(address).or_insert_with(|| Peer::new(address, socket.local.address));
         peer.sockets += 1;
         peer.min_rtt_us = least(peer.min_rtt_us, info.min_rtt_us());
         peer.rttvar_us = least(peer.rttvar_us, info.rttvar().filter(|_| info.min_rtt_us().is_some()));
         let with_data = socket.state == State::Established && carried_data(socket);
         peer.with_data += u32::from(with_data);
+        if let Some(silent_ms) = silent_ms(socket, self.window_ms) {
+            peer.silent += 1;
+            peer.silent_ms_longest = peer.silent_ms_longest.max(silent_ms);
+        }
         if let Some(mark) = before {
             peer.kept_with_data += u32::from(with_data && mark.with_data && mark.state == State::Established);
+            peer.kept += 1;
             peer.moved += u32::from(moved(socket, mark));
             grow(&mut peer.line, socket, mark);
         }
@@ -290,20 +298,6 @@ impl<'a> Fold<'a> {
     }
 }
 
-fn new_peer(socket: &Socket) -> Peer {
-    Peer {
-        address: socket.remote.address,
-        source: socket.local.address,
-        sockets: 0,
-        with_data: 0,
-        kept_with_data: 0,
-        moved: 0,
-        min_rtt_us: None,
-        rttvar_us: None,
-        line: Line::default(),
-    }
-}
-
 fn count_now(service: &mut Service, socket: &Socket, range: (u16, u16)) {
     service.states.add(socket.state);
     let unaccepted = is_unaccepted(socket);
@@ -311,6 +305,8 @@ fn count_now(service: &mut Service, socket: &Socket, range: (u16, u16)) {
     service.unaccepted_close_wait += u32::from(unaccepted && socket.state == State::CloseWait);
     service.fin_wait2_stubs += u32::from(socket.state == State::FinWait2 && socket.is_stub());
     service.with_data += u32::from(socket.state == State::Established && carried_data(socket));
+    service.unread += u32::from(socket.state == State::Established && socket.inode != 0 && socket.rqueue > 0);
+    count_memory(service, socket);
     if (range.0..=range.1).contains(&socket.local.port) {
         service.ports += 1;
         service.ports_second_parity += u32::from((socket.local.port ^ range.0) & 1 == 1);
@@ -334,25 +330,38 @@ fn count_now(service: &mut Service, socket: &Socket, range: (u16, u16)) {
     }
 }
 
+fn count_memory(service: &mut Service, socket: &Socket) {
+    service.recv_queue_bytes += u64::from(socket.rqueue);
+    service.send_queue_bytes += u64::from(socket.wqueue);
+    if let Some(mem) = socket.skmem {
+        let parts = [mem.rmem_alloc_bytes, mem.wmem_alloc_bytes, mem.wmem_queued_bytes];
+        service.memory_bytes += parts.map(u64::from).iter().sum::<u64>();
+    }
+}
+
 fn count_idle(service: &mut Service, socket: &Socket, window_ms: u32) {
-    let quiet = socket.state == State::Established && socket.timer == Timer::None;
-    if !quiet || socket.rqueue != 0 || socket.wqueue != 0 {
-        return;
-    }
-    let Some(idle_ms) = idle_ms(socket) else { return };
-    if idle_ms >= window_ms.max(1) {
+    if let Some(silent_ms) = silent_ms(socket, window_ms) {
         service.silent += 1;
-        service.silent_ms_longest = service.silent_ms_longest.max(idle_ms);
+        service.silent_ms_longest = service.silent_ms_longest.max(silent_ms);
     }
+}
+
+/// How long a connection has been silent that no timer watches; `None` when one does, or when it has something to do.
+fn silent_ms(socket: &Socket, window_ms: u32) -> Option<u32> {
+    let quiet = socket.state == State::Established && socket.timer == Timer::None;
+    let empty = socket.rqueue == 0 && socket.wqueue == 0;
+    idle_ms(socket).filter(|&idle_ms| quiet && empty && idle_ms >= window_ms.max(1))
 }
 
 fn count_kept(service: &mut Service, socket: &Socket, before: Option<&Mark>) {
     let Some(mark) = before else { return service.born.add(socket.state) };
+    // A client that gives up moves its connection to CLOSE_WAIT; it waits in the same queue as before.
+    service.kept_unaccepted += u32::from(is_unaccepted(socket) && mark.ownerless);
     if mark.state != socket.state {
         return;
     }
     service.kept.add(socket.state);
-    service.kept_unaccepted += u32::from(is_unaccepted(socket) && mark.ownerless);
+    service.kept_fin_wait2_stubs += u32::from(socket.state == State::FinWait2 && socket.is_stub());
     service.kept_with_data += u32::from(socket.state == State::Established && mark.with_data);
     if moved(socket, mark) {
         service.moved += 1;
@@ -414,7 +423,6 @@ fn mark_of(socket: &Socket) -> Mark {
 }
 
 fn reason_to_keep(socket: &Socket, before: Option<&Mark>) -> Option<Reason> {
-    let moved = before.is_none_or(|mark| moved(socket, mark));
     Some(match socket.state {
         State::CloseWait if socket.inode != 0 => Reason::CloseWait,
         State::SynSent => Reason::Opening,
@@ -424,7 +432,8 @@ fn reason_to_keep(socket: &Socket, before: Option<&Mark>) -> Option<Reason> {
         State::Established | State::CloseWait if is_unaccepted(socket) => Reason::Unaccepted,
         State::Established if before.is_some_and(|mark| mark.state == State::SynSent) => Reason::Opening,
         State::Established if socket.timer_retrans > 0 || socket.timer == Timer::Persist => Reason::TimerFired,
-        State::Established if !moved && (socket.rqueue > 0 || socket.wqueue > 0) => Reason::QueueStuck,
+        State::Established if before.is_some_and(|mark| queue_stuck(socket, mark)) => Reason::QueueStuck,
+        State::Established if buffer_full(socket) => Reason::BufferFull,
         State::Established => return reason_by_growth(socket, before?),
         _ => return None,
     })
@@ -435,7 +444,25 @@ fn reason_by_growth(socket: &Socket, mark: &Mark) -> Option<Reason> {
     if info.total_retrans()? != mark.total_retrans || info.dsack_dups().unwrap_or(0) != mark.dsack_dups {
         return Some(Reason::Lossy);
     }
-    (info.data_segs_out()?.wrapping_sub(mark.data_segs_out) >= BULK_SEGMENTS).then_some(Reason::Bulk)
+    let sent = info.data_segs_out()?.wrapping_sub(mark.data_segs_out);
+    let held_ms = (info.rwnd_limited().unwrap_or(0) / 1000) as u32;
+    let bulk = sent >= BULK_SEGMENTS || held_ms.wrapping_sub(mark.rwnd_limited_ms) >= HELD_MS;
+    bulk.then_some(Reason::Bulk)
+}
+
+/// Bytes wait to be read and none arrived, or wait to be acknowledged and none was.
+fn queue_stuck(socket: &Socket, mark: &Mark) -> bool {
+    let Some(info) = &socket.info else { return false };
+    let received = info.bytes_received().is_some_and(|bytes| bytes as u32 != mark.bytes_received_low);
+    let acked = info.bytes_acked().is_some_and(|bytes| bytes as u32 != mark.bytes_acked_low);
+    (socket.rqueue > 0 && !received) || (socket.wqueue > 0 && !acked)
+}
+
+/// Nine tenths of the receive buffer are in use, or segments were dropped for want of it.
+fn buffer_full(socket: &Socket) -> bool {
+    socket
+        .skmem
+        .is_some_and(|mem| mem.drops > 0 || (mem.rcvbuf_bytes > 0 && mem.rmem_alloc_bytes >= mem.rcvbuf_bytes / 10 * 9))
 }
 
 /// In the accept queue of a listener: a connection without an inode that is not an orphan.
