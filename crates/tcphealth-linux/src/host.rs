@@ -157,13 +157,11 @@ impl Host {
     /// # Errors
     /// The answers could not be kept.
     pub fn heard(&mut self, watcher: Watcher, answers: &mut Answers) -> Result<(), Error> {
-        match watcher.listening {
-            Some(listening) => self.keep(listening.stop(), answers),
-            None => {
-                let asked = watcher.watches.into_iter().map(Question::Watch).collect();
-                self.answer(&asked, answers, Duration::ZERO)
-            }
+        if let Some(listening) = watcher.listening {
+            return self.keep(listening.stop(), answers);
         }
+        let asked = watcher.watches.into_iter().map(Question::Watch).collect();
+        self.answer(&asked, answers, Duration::ZERO)
     }
 
     fn keep(&mut self, found: Vec<(Question, Answer)>, answers: &mut Answers) -> Result<(), Error> {
@@ -175,8 +173,8 @@ impl Host {
     }
 
     fn fold<'a>(&self, pass: Pass<'a>, range: (u16, u16)) -> Fold<'a> {
-        let window_ns = self.source.begin_ns().saturating_sub(self.before_ns.unwrap_or_default());
-        let window_ms = (window_ns / 1_000_000).min(u64::from(u32::MAX)) as u32;
+        let since = self.source.begin_ns().saturating_sub(self.before_ns.unwrap_or_default());
+        let window_ms = (since / 1_000_000).min(u64::from(u32::MAX)) as u32;
         match pass {
             Pass::First => Fold::first(range),
             Pass::Second(before) => Fold::second(before, window_ms, range),

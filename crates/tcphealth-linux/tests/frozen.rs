@@ -1,10 +1,13 @@
 //! A saved host says what the live one said, and damage in it is one line with file and place.
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::net::{TcpListener, TcpStream};
 use std::path::Path;
+use std::time::Duration;
 
-use tcphealth_core::snapshot::{Marks, Snapshot};
+use tcphealth_core::snapshot::{Absent, Answers, Fact, Marks, Question, Snapshot, Watch};
 use tcphealth_linux::{Host, Pass};
 
 /// Everything in a snapshot, as text.
@@ -50,9 +53,11 @@ fn a_directory_is_not_written_twice_and_ends_with_its_looks() {
     assert!(end.contains("look-3") && end.ends_with("there are 2 saved looks"), "{end}");
 }
 
+type Damage = fn(&mut Vec<u8>);
+
 #[test]
 fn damage_is_one_line_with_file_and_place() {
-    let cases: [(&str, fn(&mut Vec<u8>), &str); 5] = [
+    let cases: [(&str, Damage, &str); 5] = [
         ("meta.json", |bytes| bytes.truncate(20), "line 2 column"),
         ("look-1/netlink/sockets", |bytes| bytes.truncate(bytes.len() - 30), "sock_diag: at "),
         ("look-1/netlink/sockets", |bytes| bytes.clear(), "ends before the dump does"),
@@ -71,6 +76,32 @@ fn damage_is_one_line_with_file_and_place() {
         assert!(line.starts_with(&path.display().to_string()) && line.contains(expected), "{name}: {line}");
         assert_eq!(line.lines().count(), 1);
     }
+}
+
+#[test]
+fn answers_and_what_was_heard_are_kept_and_the_rest_was_not_asked() {
+    let directory = tempfile::tempdir().unwrap();
+    let asked = BTreeSet::from([
+        Question::Process { pid: std::process::id() },
+        Question::Route { peer: "127.0.0.1".parse().unwrap() },
+    ]);
+    let watches = BTreeSet::from([Watch::Closed, Watch::Resets]);
+    let session = |host: &mut Host| {
+        let mut answers = Answers::new();
+        let listening = host.watch(&watches);
+        drop(host.look(Pass::First).unwrap());
+        host.heard(listening, &mut answers).unwrap();
+        host.answer(&asked, &mut answers, Duration::from_secs(20)).unwrap();
+        answers
+    };
+    let live = session(&mut Host::live().saving(directory.path()).unwrap());
+    let mut host = Host::frozen(directory.path()).unwrap();
+    assert_eq!(session(&mut host), live);
+    assert!(live.len() == 4 && matches!(live[&Question::Watch(Watch::Closed)], Ok(Fact::Heard(_))));
+    let other = Question::Process { pid: 1 };
+    let mut answers = Answers::new();
+    host.answer(&BTreeSet::from([other.clone()]), &mut answers, Duration::ZERO).unwrap();
+    assert_eq!(answers[&other], Err(Absent::NotAsked));
 }
 
 #[test]

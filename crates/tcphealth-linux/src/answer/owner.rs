@@ -4,7 +4,7 @@
 //! socket's user in our network namespace, newest first), ends when all are found, and ends when its time does.
 
 use std::cmp::Reverse;
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{BTreeSet, HashMap, HashSet};
 use std::fs;
 use std::io::ErrorKind;
 use std::os::unix::fs::MetadataExt;
@@ -35,7 +35,7 @@ pub(super) fn owners(asked: &[(u32, u32)], deadline: Deadline) -> Vec<(Question,
     }
     let wanted = asked.iter().map(|(inode, _)| *inode).collect();
     let mut search = Search { deadline, wanted, holders: HashMap::new(), refused: 0, visited: 0 };
-    let processes = likely_first(asked.iter().map(|(_, uid)| *uid).collect());
+    let processes = likely_first(&asked.iter().map(|(_, uid)| *uid).collect());
     let complete = search.run(&processes);
     let answer = |inode: u32| match search.owner(inode) {
         Some(owner) => Ok(Fact::Owner(Some(owner))),
@@ -47,7 +47,7 @@ pub(super) fn owners(asked: &[(u32, u32)], deadline: Deadline) -> Vec<(Question,
 }
 
 /// Every process: those of the users first, the newest first.
-fn likely_first(users: HashSet<u32>) -> Vec<u32> {
+fn likely_first(users: &HashSet<u32>) -> Vec<u32> {
     let mut all: Vec<(bool, Reverse<u32>)> = pids()
         .map(|pid| {
             let user = fs::metadata(format!("/proc/{pid}")).map(|about| about.uid());
@@ -76,9 +76,8 @@ impl Search {
             }
         }
         // Forked workers share a listener: they have its owner's name.
-        let names: BTreeMap<String, ()> =
-            self.holders.values().flatten().filter_map(|&pid| Some((comm(pid)?, ()))).collect();
-        for pid in rest.filter(|&pid| comm(pid).is_some_and(|name| names.contains_key(&name))).collect::<Vec<_>>() {
+        let names: BTreeSet<String> = self.holders.values().flatten().filter_map(|&pid| comm(pid)).collect();
+        for pid in rest.filter(|&pid| comm(pid).is_some_and(|name| names.contains(&name))).collect::<Vec<_>>() {
             if !self.visit(pid) {
                 break;
             }

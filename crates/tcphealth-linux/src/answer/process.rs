@@ -67,7 +67,7 @@ fn cgroup(pid: u32) -> Option<String> {
 }
 
 fn unit(path: &str) -> Option<String> {
-    let is_unit = |part: &&str| part.ends_with(".service") || part.ends_with(".scope");
+    let is_unit = |part: &&str| matches!(part.rsplit_once('.'), Some((_, "service" | "scope")));
     let named = path.rsplit('/').find(is_unit).unwrap_or(path);
     (named != "/").then(|| named.to_owned())
 }
@@ -84,7 +84,7 @@ mod tests {
         assert!(me.fds.unwrap().abs_diff(counted) <= 8 && me.fds.unwrap() >= 7, "{me:?} {counted}");
         let shell = std::process::Command::new("sh").args(["-c", "ulimit -Sn"]).output().unwrap();
         assert_eq!(
-            me.fd_limit.map(|limit| limit.to_string()).unwrap_or("unlimited".into()),
+            me.fd_limit.map_or("unlimited".into(), |limit| limit.to_string()),
             String::from_utf8(shell.stdout).unwrap().trim()
         );
         assert!(matches!(me.state, 'R' | 'S'));
