@@ -1,6 +1,7 @@
 //! The whole prober, from the first probe to the verdict, on simulated networks whose truth is known.
 #![expect(clippy::indexing_slicing, reason = "a test may panic, and it is then wrong itself")]
 
+mod hostile;
 mod network;
 
 use network::{Dice, Network, Router, Run, SOURCE, TARGET, plan, walk};
@@ -207,4 +208,17 @@ fn a_target_that_never_replies_is_not_judged() {
     network.routers[4].silent = true;
     let judgement = judge(&walk(&network, plan(1, 10), 1).path);
     assert_eq!((judgement.outcome, judgement.blame), (Outcome::Unreached, None));
+}
+
+#[test]
+fn hostile_replies_do_no_harm() {
+    let corpus = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../../fuzz/corpus/path");
+    let files: Vec<_> = std::fs::read_dir(corpus).unwrap().map(|file| file.unwrap().path()).collect();
+    assert!(files.len() > 20, "the corpus is missing");
+    files.iter().for_each(|file| hostile::survive(&std::fs::read(file).unwrap()));
+    let mut dice = Dice(1);
+    for length in 0..2000 {
+        let bytes: Vec<u8> = (0..length % 300).map(|_| dice.roll() as u8).collect();
+        hostile::survive(&bytes);
+    }
 }
