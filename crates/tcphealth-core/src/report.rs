@@ -17,6 +17,17 @@ pub enum Severity {
     Critical,
 }
 
+impl Severity {
+    /// The word that is never translated.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Info => "info",
+            Self::Warning => "warning",
+            Self::Critical => "critical",
+        }
+    }
+}
+
 /// Who is responsible.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
@@ -275,6 +286,20 @@ pub enum Outcome {
     Undecided,
 }
 
+impl Outcome {
+    /// All of them.
+    pub const ALL: [Self; 3] = [Self::Healthy, Self::Finding, Self::Undecided];
+
+    /// The word that is never translated.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Healthy => "healthy",
+            Self::Finding => "finding",
+            Self::Undecided => "undecided",
+        }
+    }
+}
+
 /// A line for every rule, always.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Check {
@@ -313,6 +338,26 @@ pub enum Word {
     Unknown,
 }
 
+impl Word {
+    /// All of them, in the order of the exit statuses of the monitoring plugins.
+    pub const ALL: [Self; 4] = [Self::Ok, Self::Warning, Self::Critical, Self::Unknown];
+
+    /// The word that is never translated.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Ok => "ok",
+            Self::Warning => "warning",
+            Self::Critical => "critical",
+            Self::Unknown => "unknown",
+        }
+    }
+
+    /// Exit status as the monitoring plugins have it: 0, 1, 2, 3.
+    pub fn status(self) -> u8 {
+        self as u8
+    }
+}
+
 /// Everything that a format may print.
 #[derive(Clone, Debug)]
 pub struct Report {
@@ -341,7 +386,7 @@ pub struct Report {
 /// A number of the report that is no finding: for performance data and the summary.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Figure {
-    /// A stable key, `retransmit_local_ratio`.
+    /// A stable key with the unit last, `retransmit_local_ratio`.
     pub name: &'static str,
     /// What it is, for people.
     pub label: Message,
@@ -349,4 +394,6 @@ pub struct Figure {
     pub value: Option<f64>,
     /// Unit of measurement.
     pub unit: &'static str,
+    /// The value as people read it, with what it rests on; `None` where it is not worth a line.
+    pub shown: Option<Message>,
 }

@@ -23,6 +23,7 @@ mod held;
 mod judge;
 mod known;
 mod limits;
+mod summary;
 mod loss;
 mod suspects;
 mod wording;
@@ -32,9 +33,10 @@ mod testing;
 mod tests_all;
 
 pub use class::{Class, Classed, class_of};
-pub use judge::{Judgement, judge};
+pub use judge::{Judgement, judge, reason_of};
 pub use known::Known;
 pub use limits::{Limit, Limits, UnknownLimit};
+pub use summary::summary;
 
 /// Every rule, in the order of the catalogue.
 pub const ALL: &[&Rule] = &[

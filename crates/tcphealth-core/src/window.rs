@@ -126,6 +126,11 @@ impl<'a> Window<'a> {
         self.answers.get(question)
     }
 
+    /// Everything that has been answered.
+    pub fn answers(&self) -> &'a Answers {
+        self.answers
+    }
+
     /// What was heard by a watch; `None` when nobody listened.
     pub fn heard(&self, watch: Watch) -> Option<Result<&'a Heard, &'a Absent>> {
         Some(match self.answers.get(&Question::Watch(watch))? {

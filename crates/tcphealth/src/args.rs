@@ -1,8 +1,12 @@
 //! What was typed → what is needed. One variant a command; what a command needs stands in its `Args`.
 
 use std::ffi::OsString;
+use std::path::PathBuf;
+use std::time::Duration;
 
+use clap::builder::PossibleValuesParser;
 use clap::{Args, ColorChoice, Parser, Subcommand, ValueEnum};
+use tcphealth_core::format::Format;
 use tcphealth_core::path::{FLOWS_MAX, INTERVAL_US};
 
 const EXAMPLES: &str = "Examples:
@@ -41,6 +45,10 @@ pub(crate) enum Tongue {
 /// The commands.
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
+    /// The verdict on this host.
+    Check(CheckArgs),
+    /// One rule's findings with all their evidence, or why there is none.
+    Why(WhyArgs),
     /// Which hop on the way to a peer loses or delays packets.
     ///
     /// The probes are SYNs to the service's own port and need no privilege. A loss of 2 % needs 150 probes a hop: 2 min 38 s.
@@ -48,6 +56,46 @@ pub(crate) enum Command {
     Path(PathArgs),
     /// The catalogue of rules with their limits.
     Rules(RulesArgs),
+}
+
+/// Where to look, and for how long.
+#[derive(Debug, Args)]
+pub(crate) struct LookArgs {
+    /// Time between the two looks: 30s, 2m, 1m30s; a bare number is seconds.
+    #[arg(long, value_name = "TIME", default_value = "5s", value_parser = duration)]
+    pub(crate) window: Duration,
+    /// Judge a directory that `check --save` wrote.
+    #[arg(long, value_name = "DIR", conflicts_with_all = ["netns", "window"])]
+    pub(crate) from: Option<PathBuf>,
+    /// Look into another network namespace: a name of ip-netns(8), or the id of a process in it.
+    #[arg(long, value_name = "NAME|PID")]
+    pub(crate) netns: Option<String>,
+}
+
+/// What `check` needs.
+#[derive(Debug, Args)]
+pub(crate) struct CheckArgs {
+    #[command(flatten)]
+    pub(crate) look: LookArgs,
+    /// How to print the report.
+    #[arg(long, value_name = "FORMAT", default_value = "text", value_parser = format_parser())]
+    pub(crate) format: String,
+    /// Keep everything that is read, to judge it again with --from.
+    #[arg(long, value_name = "DIR", conflicts_with = "from")]
+    pub(crate) save: Option<PathBuf>,
+    /// Give up after this time, with exit status 3.
+    #[arg(long, short, value_name = "TIME", value_parser = duration)]
+    pub(crate) timeout: Option<Duration>,
+}
+
+/// What `why` needs.
+#[derive(Debug, Args)]
+pub(crate) struct WhyArgs {
+    /// A rule's id, or a finding's (`rule@subject`).
+    #[arg(value_name = "RULE|ID")]
+    pub(crate) what: String,
+    #[command(flatten)]
+    pub(crate) look: LookArgs,
 }
 
 /// What `rules` needs.
@@ -99,6 +147,21 @@ pub(crate) enum TextOrJson {
     Text,
     /// For programs.
     Json,
+}
+
+fn format_parser() -> PossibleValuesParser {
+    PossibleValuesParser::new(Format::ALL.map(|(name, _)| name))
+}
+
+/// A time as people write it; a bare number is seconds.
+fn duration(text: &str) -> Result<Duration, String> {
+    let time = match text.parse::<f64>() {
+        Ok(seconds) => Duration::try_from_secs_f64(seconds).ok(),
+        Err(_) => text.parse::<jiff::SignedDuration>().ok().and_then(|time| time.try_into().ok()),
+    };
+    let longest = Duration::from_secs(24 * 3600);
+    time.filter(|time| !time.is_zero() && *time <= longest)
+        .ok_or_else(|| "not a time between 0 and 24 h such as 30s, 2m or 1m30s".to_owned())
 }
 
 /// Options that may stand before the command, each with a value.
@@ -163,6 +226,17 @@ mod tests {
     #[test]
     fn the_command_line_is_sound() {
         Line::command().debug_assert();
+    }
+
+    #[test]
+    fn times_are_read_as_people_write_them() {
+        let ms = |text| duration(text).map(|time| time.as_millis()).ok();
+        assert_eq!(
+            [ms("5"), ms("30s"), ms("2m"), ms("1m30s")],
+            [Some(5000), Some(30_000), Some(120_000), Some(90_000)]
+        );
+        assert_eq!([ms("250ms"), ms("0.5"), ms("1h")], [Some(250), Some(500), Some(3_600_000)]);
+        assert_eq!([ms("0"), ms("-5s"), ms("25h"), ms("soon"), ms(""), ms("inf"), ms("nan")], [None; 7]);
     }
 
     #[test]

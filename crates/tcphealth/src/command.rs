@@ -6,8 +6,10 @@ use std::process::ExitCode;
 use crate::args::{self, Command};
 use crate::speech::{self, Speech};
 
+mod check;
 mod path;
 mod rules;
+mod why;
 mod sar;
 mod sysstat;
 
@@ -23,6 +25,8 @@ pub(crate) fn run(words: Vec<OsString>) -> ExitCode {
     };
     let speech = Speech::new(&line);
     let done = match &line.command {
+        Command::Check(args) => check::run(args, &speech),
+        Command::Why(args) => why::run(args, &speech),
         Command::Path(args) => path::run(args, &speech),
         Command::Rules(args) => rules::run(args, &speech),
     };

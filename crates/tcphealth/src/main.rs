@@ -4,6 +4,8 @@
 mod args;
 mod command;
 mod config;
+mod examine;
+mod progress;
 mod speech;
 
 use std::process::ExitCode;

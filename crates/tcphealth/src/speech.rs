@@ -4,6 +4,7 @@ use std::ffi::OsString;
 use std::io::{self, IsTerminal, Write};
 
 use clap::ColorChoice;
+use tcphealth_core::format::{Format, Style};
 use tcphealth_core::words::Lang;
 
 use crate::args::{Line, Tongue};
@@ -30,6 +31,14 @@ impl Speech {
         });
         let lang = asked.unwrap_or_else(lang_of_environment);
         Self { lang, machine_lang: asked.unwrap_or_default(), color: colored(line.color), columns: columns() }
+    }
+}
+
+impl Speech {
+    /// How a report in this format speaks: what programs read is English unless it was asked for.
+    pub(crate) fn style(&self, format: Format) -> Style {
+        let lang = if matches!(format, Format::Text | Format::Nagios) { self.lang } else { self.machine_lang };
+        Style { lang, columns: self.columns, color: self.color }
     }
 }
 

@@ -1,0 +1,207 @@
+//! What the rules said, together with what could not be seen and a few numbers worth a glance → the report.
+
+use super::judge::reason_of;
+use super::{Class, Judgement, Limits, class_of};
+use crate::catalog::Counter;
+use crate::report::{Figure, Report, Severity, Unseen, Word};
+use crate::snapshot::{Absent, Fact, Line, Question, State, Watch};
+use crate::window::Window;
+use crate::words::{Message, Text};
+use crate::{say, text};
+
+/// The report on a judged window.
+pub fn summary(window: &Window, judgement: Judgement, limits: &Limits) -> Report {
+    let (word, findings, checks) = judgement.combine();
+    let quiet = findings.iter().all(|finding| finding.severity < Severity::Warning);
+    Report {
+        identity: window.last().identity.clone(),
+        begin: window.first().at,
+        end: window.last().at,
+        seconds: window.seconds(),
+        word: if quiet && is_blind(window) { Word::Unknown } else { word },
+        findings,
+        checks,
+        unseen: unseen(window),
+        limits_changed: limits.changed(),
+        figures: figures(window),
+    }
+}
+
+const RETRANSMITTED: Counter = Counter("Tcp.RetransSegs");
+const ACTIVE_OPENS: Counter = Counter("Tcp.ActiveOpens");
+const PASSIVE_OPENS: Counter = Counter("Tcp.PassiveOpens");
+
+/// Without the counters of TCP, or without the sockets, silence proves nothing.
+fn is_blind(window: &Window) -> bool {
+    window.value(RETRANSMITTED).is_none() || window.census().is_none()
+}
+
+fn figures(window: &Window) -> Vec<Figure> {
+    let mut all = lines(window);
+    let opens = [
+        ("active_opens_per_second", ACTIVE_OPENS, text! { en: "connects out", ko: "나가는 연결" }),
+        ("passive_opens_per_second", PASSIVE_OPENS, text! { en: "connects in", ko: "들어온 연결" }),
+    ];
+    all.extend(opens.map(|(name, counter, label)| {
+        let value = window.per_second(counter);
+        let shown = value.map(|rate| say! { en: "{rate}/s", ko: "초당 {rate}", rate = format!("{rate:.1}") });
+        Figure { name, label: label.into(), value, unit: "connections per second", shown }
+    }));
+    all.extend(states(window));
+    all
+}
+
+fn states(window: &Window) -> Vec<Figure> {
+    let states = [
+        ("sockets_established", State::Established),
+        ("sockets_time_wait", State::TimeWait),
+        ("sockets_close_wait", State::CloseWait),
+        ("sockets_syn_sent", State::SynSent),
+        ("sockets_syn_recv", State::SynRecv),
+    ];
+    let count = |state| window.census().map(|census| census.states.get(state));
+    let words: Vec<String> = State::ALL
+        .iter()
+        .filter_map(|state| Some((state, count(*state).filter(|count| *count > 0)?)))
+        .map(|(state, count)| format!("{state} {count}"))
+        .collect();
+    let mut shown = (!words.is_empty()).then(|| Message::same(words.join("  ")));
+    let figure = |(name, state)| {
+        let label = text! { en: "sockets", ko: "소켓" }.into();
+        Figure { name, label, value: count(state).map(f64::from), unit: "sockets", shown: shown.take() }
+    };
+    states.into_iter().map(figure).collect()
+}
+
+/// Retransmission toward near and far peers, over the sockets followed through the window, unnecessary ones taken out.
+fn lines(window: &Window) -> Vec<Figure> {
+    let Some(census) = window.census().filter(|census| census.joined) else { return Vec::new() };
+    let (mut near, mut far) = (Line::default(), Line::default());
+    for peer in &census.peers {
+        let super::Known::Yes(classed) = class_of(window, peer) else { continue };
+        let sum = match classed.class {
+            Class::Loopback => continue,
+            Class::Remote => &mut far,
+            Class::Local | Class::Site => &mut near,
+        };
+        sum.data_segs += peer.line.data_segs;
+        sum.retrans += peer.line.retrans.saturating_sub(peer.line.dsack_dups);
+    }
+    let labels = [
+        ("retransmit_local_ratio", near, text! { en: "retransmission, local", ko: "재전송, 근거리" }),
+        ("retransmit_remote_ratio", far, text! { en: "retransmission, remote", ko: "재전송, 원거리" }),
+    ];
+    labels.map(|(name, line, label)| ratio(name, line, label)).into()
+}
+
+fn ratio(name: &'static str, line: Line, label: Text) -> Figure {
+    let value = (line.data_segs > 0).then(|| line.retrans as f64 / line.data_segs as f64);
+    let shown = value.map(|value| {
+        say! {
+            en: "{k} of {n} data segments ({percent} %)", ko: "데이터 세그먼트 {n}개 중 {k}개 ({percent} %)",
+            k = line.retrans, n = line.data_segs, percent = format!("{:.4}", value * 100.0)
+        }
+    });
+    Figure { name, label: label.into(), value, unit: "ratio", shown }
+}
+
+fn unseen(window: &Window) -> Vec<Unseen> {
+    let mut all = tables(window);
+    all.extend(owners(window));
+    all.extend(watches(window));
+    all.extend(bounds(window));
+    all
+}
+
+const TABLES: [&str; 2] = ["net/snmp", "net/netstat"];
+
+fn tables(window: &Window) -> Vec<Unseen> {
+    let remedy = say! { en: "mount /proc, or run as root", ko: "/proc을 마운트하거나 root로 실행" };
+    let mut all = Vec::new();
+    if let Err(absent) = &window.last().census {
+        let what = say! { en: "the sockets", ko: "소켓 목록" };
+        all.push(Unseen { what, why: reason_of(absent), remedy: remedy.clone() });
+    }
+    for table in &window.last().counters.tables {
+        let Some(absent) = &table.absent else { continue };
+        // A table that this host simply does not have hides nothing, unless every kernel has it.
+        if *absent != Absent::NotHere || TABLES.contains(&table.file) {
+            let what = Message::same(format!("/proc/{}", table.file));
+            all.push(Unseen { what, why: reason_of(absent), remedy: remedy.clone() });
+        }
+    }
+    all
+}
+
+/// Sockets whose process nobody could name.
+fn owners(window: &Window) -> Option<Unseen> {
+    let answers = window.answers().iter().filter(|(question, _)| matches!(question, Question::Owner { .. }));
+    let hidden = answers.filter(|(_, answer)| matches!(answer, Err(_) | Ok(Fact::Owner(None))));
+    let absents: Vec<Option<&Absent>> = hidden.map(|(_, answer)| answer.as_ref().err()).collect();
+    let why = absents.iter().flatten().next().map_or_else(
+        || say! { en: "no process that we may look into has them", ko: "들여다볼 수 있는 프로세스 중에는 없음" },
+        |absent| reason_of(absent),
+    );
+    (!absents.is_empty()).then(|| Unseen {
+        what: say! { en: "the processes of {count} sockets", ko: "소켓 {count}개의 프로세스", count = absents.len() },
+        why,
+        remedy: say! { en: "run as root, or with CAP_SYS_PTRACE", ko: "root 또는 CAP_SYS_PTRACE 권한으로 실행" },
+    })
+}
+
+fn watches(window: &Window) -> Vec<Unseen> {
+    let mut all = Vec::new();
+    for (question, answer) in window.answers() {
+        let Question::Watch(watch) = question else { continue };
+        match answer {
+            Err(absent) => all.push(Unseen {
+                what: watched(*watch).into(),
+                why: reason_of(absent),
+                remedy: say! { en: "run as root, or with CAP_NET_RAW", ko: "root 또는 CAP_NET_RAW 권한으로 실행" },
+            }),
+            Ok(Fact::Heard(heard)) if heard.left_out > 0 || heard.overruns > 0 => all.push(Unseen {
+                what: watched(*watch).into(),
+                why: say! {
+                    en: "{left_out} were too many to keep, {overruns} times the kernel dropped some",
+                    ko: "{left_out}개는 너무 많아 버렸고, 커널이 {overruns}번 일부를 버림",
+                    left_out = heard.left_out, overruns = heard.overruns
+                },
+                remedy: say! { en: "take a shorter window", ko: "관찰 구간을 줄인다" },
+            }),
+            Ok(_) => {}
+        }
+    }
+    all
+}
+
+fn watched(watch: Watch) -> Text {
+    match watch {
+        Watch::Closed => text! { en: "sockets as they die", ko: "사라지는 소켓" },
+        Watch::Resets => text! { en: "resets on the wire", ko: "회선의 RST" },
+        Watch::IcmpErrors => text! { en: "ICMP errors on the wire", ko: "회선의 ICMP 오류" },
+        Watch::SynAcks => text! { en: "SYN-ACKs on the wire", ko: "회선의 SYN-ACK" },
+        Watch::Listeners => text! { en: "accept queues between two looks", ko: "두 관찰 사이의 accept 큐" },
+    }
+}
+
+fn bounds(window: &Window) -> Vec<Unseen> {
+    let Some(census) = window.census() else { return Vec::new() };
+    let mut all = Vec::new();
+    if !census.left_out.is_none() {
+        let left = &census.left_out;
+        let count = left.sockets + left.services + left.peers + left.listeners + left.sources;
+        all.push(Unseen {
+            what: say! { en: "{count} sockets in detail", ko: "소켓 {count}개의 세부 정보", count = count },
+            why: say! { en: "tables are bounded; the sums hold all of them", ko: "표의 크기가 정해져 있음. 합계에는 모두 포함됨" },
+            remedy: say! { en: "tcphealth sockets lists every one", ko: "tcphealth sockets로 모두 볼 수 있음" },
+        });
+    }
+    if census.interrupted {
+        all.push(Unseen {
+            what: say! { en: "sockets that moved while they were read", ko: "읽는 동안 바뀐 소켓" },
+            why: say! { en: "the kernel's table changed during the dump", ko: "덤프 중에 커널의 표가 바뀜" },
+            remedy: say! { en: "look again", ko: "다시 실행한다" },
+        });
+    }
+    all
+}

@@ -1,0 +1,64 @@
+//! `tcphealth check`: the verdict on this host; once, or again and again.
+
+use std::io::{self, Write};
+use std::process::ExitCode;
+use std::thread;
+use std::time::Duration;
+
+use tcphealth_core::format::Format;
+use tcphealth_core::report::{Report, Word};
+use tcphealth_linux::Host;
+
+use crate::args::{CheckArgs, LookArgs};
+use crate::config;
+use crate::examine::examine;
+use crate::progress::Progress;
+use crate::speech::{self, Speech};
+
+/// Prints the report; its verdict is the exit status.
+pub(crate) fn run(args: &CheckArgs, speech: &Speech) -> anyhow::Result<ExitCode> {
+    let format = Format::named(&args.format).expect("the command line takes only names of formats");
+    if let Some(time) = args.timeout {
+        give_up_after(time, format);
+    }
+    let host = host(&args.look, args.save.as_deref())?;
+    let report = look(host, &args.look, speech)?;
+    speech::print(&format.print(&report, &speech.style(format)))?;
+    Ok(ExitCode::from(report.word.status()))
+}
+
+/// The host that is meant.
+pub(crate) fn host(look: &LookArgs, save: Option<&std::path::Path>) -> anyhow::Result<Host> {
+    let mut host = match &look.from {
+        Some(directory) => Host::frozen(directory)?,
+        None => Host::live(),
+    };
+    if let Some(directory) = save {
+        host = host.saving(directory)?;
+    }
+    Ok(match &look.netns {
+        Some(which) => host.in_netns(which)?,
+        None => host,
+    })
+}
+
+/// One window on a host, judged.
+pub(crate) fn look(mut host: Host, look: &LookArgs, speech: &Speech) -> anyhow::Result<Report> {
+    let limits = config::limits()?;
+    let mut progress = Progress::new(speech);
+    let report = examine(&mut host, look.window, &limits, &mut progress);
+    progress.clear();
+    report
+}
+
+/// A monitoring system must never hang: when the time is over, the host is unknown.
+fn give_up_after(time: Duration, format: Format) {
+    thread::spawn(move || {
+        thread::sleep(time);
+        if format == Format::Nagios {
+            let _ = writeln!(io::stdout(), "TCPHEALTH UNKNOWN - not judged within {} s", time.as_secs_f64());
+        }
+        eprintln!("tcphealth: not judged within {} s", time.as_secs_f64());
+        std::process::exit(i32::from(Word::Unknown.status()));
+    });
+}

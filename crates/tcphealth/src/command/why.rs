@@ -1,0 +1,44 @@
+//! `tcphealth why`: one rule's findings in full, or why there is none.
+
+use std::process::ExitCode;
+
+use anyhow::bail;
+use tcphealth_core::format::{Format, Style, finding_in_full, wrap};
+use tcphealth_core::report::{Check, Finding, Report};
+use tcphealth_core::rules;
+use tcphealth_core::words::Message;
+
+use super::check;
+use crate::args::WhyArgs;
+use crate::speech::{self, Speech};
+
+/// Looks again and prints.
+pub(crate) fn run(args: &WhyArgs, speech: &Speech) -> anyhow::Result<ExitCode> {
+    let rule = args.what.split('@').next().unwrap_or_default();
+    if rules::rule(rule).is_none() {
+        bail!("there is no rule “{rule}”; `tcphealth rules` lists them");
+    }
+    let report = check::look(check::host(&args.look, None)?, &args.look, speech)?;
+    let style = speech.style(Format::Text);
+    speech::print(&answer(&report, rule, &args.what, &style))?;
+    Ok(ExitCode::SUCCESS)
+}
+
+fn answer(report: &Report, rule: &str, what: &str, style: &Style) -> String {
+    let meant = |finding: &&Finding| finding.rule == rule && (what == rule || finding.id() == what);
+    let pages = report.findings.iter().filter(meant).enumerate();
+    let pages: Vec<String> = pages.map(|(number, finding)| finding_in_full(finding, number, style)).collect();
+    if pages.is_empty() {
+        let checks = report.checks.iter().filter(|check| check.rule == rule);
+        return checks.map(|check| none(check, style)).collect();
+    }
+    pages.join("\n")
+}
+
+/// Why there is no finding, or which one explains it.
+fn none(check: &Check, style: &Style) -> String {
+    let words = |message: &Option<Message>| message.as_ref().map(|message| message.get(style.lang).to_owned());
+    let said: Vec<String> = [words(&check.why), words(&check.needs)].into_iter().flatten().collect();
+    let first = format!("{}  {}: ", check.outcome.name(), check.rule);
+    wrap(&first, &said.join("; "), style.columns).join("\n") + "\n"
+}
