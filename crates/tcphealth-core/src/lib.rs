@@ -14,5 +14,5 @@ pub mod window;
 pub mod report;
 pub mod rules;
 pub mod frame;
-pub mod format;
 pub mod sysstat;
+pub mod format;

@@ -2,13 +2,13 @@
 //! window, and again with the answers to what they asked.
 
 use std::collections::BTreeSet;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use tcphealth_core::report::Report;
-use tcphealth_core::rules::{Limits, judge, summary};
-use tcphealth_core::snapshot::{Answers, Marks, Question, Snapshot};
+use tcphealth_core::rules::{ALL, Limits, judge, summary};
+use tcphealth_core::snapshot::{Absent, Answers, Question, Snapshot, Watch};
 use tcphealth_core::window::Window;
-use tcphealth_linux::{Host, Pass};
+use tcphealth_linux::{Host, Pass, Watcher, boot_ns};
 
 /// Questions of a round that are answered; the rest stays undecided.
 const QUESTIONS_MAX: usize = 64;
@@ -17,52 +17,108 @@ const ANSWER_BUDGET: Duration = Duration::from_millis(500);
 /// Rounds of questions: who, then what of them.
 const ROUNDS: usize = 2;
 
+/// How often it is seen whether there is something to listen to.
+const PEEK_EVERY: Duration = Duration::from_secs(1);
+const WATCHES: [Watch; 5] = [Watch::Closed, Watch::Resets, Watch::IcmpErrors, Watch::SynAcks, Watch::Listeners];
+
 /// What happens while a window passes.
 pub(crate) trait Meanwhile {
     /// The first look, judged alone.
     fn first(&mut self, provisional: &Report);
-    /// Waits until the window is over.
-    fn wait(&mut self, rest: Duration);
+    /// Waits for `time`, when the window still takes `left`.
+    fn wait(&mut self, time: Duration, left: Duration);
 }
 
-/// Looks, waits, looks again, and judges.
-pub(crate) fn examine(
-    host: &mut Host,
-    window: Duration,
-    limits: &Limits,
-    meanwhile: &mut dyn Meanwhile,
-) -> anyhow::Result<Report> {
-    let (first, marks) = host.look(Pass::First)?;
-    if host.is_live() {
-        meanwhile.first(&report(host, &first, None, limits)?);
-        meanwhile.wait(window);
-    }
-    let second = second_look(host, &marks)?;
-    report(host, &first, Some(&second), limits)
+/// Who looks at what, and by which limits.
+pub(crate) struct Examiner<'a> {
+    /// The host.
+    pub(crate) host: &'a mut Host,
+    /// The limits in force.
+    pub(crate) limits: &'a Limits,
+    /// What else happens.
+    pub(crate) meanwhile: &'a mut dyn Meanwhile,
 }
 
-fn second_look(host: &mut Host, marks: &Marks) -> anyhow::Result<Snapshot> {
-    Ok(host.look(Pass::Second(marks))?.0)
-}
-
-/// Judges, answers what the rules ask, and judges again.
-pub(crate) fn report(
-    host: &mut Host,
-    first: &Snapshot,
-    second: Option<&Snapshot>,
-    limits: &Limits,
-) -> anyhow::Result<Report> {
-    let mut answers = Answers::new();
-    for _ in 0..ROUNDS {
-        let asked = judge(&window(first, second, &answers)?, limits).asked();
-        let new: BTreeSet<Question> = asked.into_iter().filter(|question| !answers.contains_key(question)).collect();
-        if new.is_empty() {
-            break;
+impl Examiner<'_> {
+    /// Looks, waits, looks again, and judges.
+    pub(crate) fn once(&mut self, window: Duration) -> anyhow::Result<Report> {
+        let (first, marks) = self.host.look(Pass::First)?;
+        if self.host.is_live() {
+            let provisional = self.report(&first, None, Answers::new())?;
+            self.meanwhile.first(&provisional);
         }
-        host.answer(&new.into_iter().take(QUESTIONS_MAX).collect(), &mut answers, ANSWER_BUDGET)?;
+        let ears = self.pass(&first, window)?;
+        let (second, _) = self.host.look(Pass::Second(&marks))?;
+        let heard = ears.stop(self.host)?;
+        self.report(&first, Some(&second), heard)
     }
-    let window = window(first, second, &answers)?;
-    Ok(summary(&window, judge(&window, limits), limits))
+
+    /// Lets the window pass, and listens from the moment on when a rule sees a reason to.
+    fn pass(&mut self, first: &Snapshot, window: Duration) -> anyhow::Result<Ears> {
+        let mut ears = Ears::default();
+        if !self.host.is_live() {
+            return Ok(ears);
+        }
+        let end = Instant::now() + window;
+        let mut peek = first.clone();
+        loop {
+            let left = end.saturating_duration_since(Instant::now());
+            self.meanwhile.wait(left.min(PEEK_EVERY), left);
+            if left <= PEEK_EVERY {
+                return Ok(ears);
+            }
+            peek.counters = self.host.counters();
+            peek.at.begin_ns = boot_ns();
+            let answers = Answers::new();
+            let so_far = Window::between(first, &peek, &answers)?;
+            ears.listen(self.host, ALL.iter().flat_map(|rule| (rule.watches)(&so_far, self.limits)));
+        }
+    }
+
+    /// Judges, answers what the rules ask, and judges again.
+    fn report(&mut self, first: &Snapshot, second: Option<&Snapshot>, mut answers: Answers) -> anyhow::Result<Report> {
+        for _ in 0..ROUNDS {
+            let asked = judge(&window(first, second, &answers)?, self.limits).asked();
+            let new: BTreeSet<Question> = asked.into_iter().filter(|asked| !answers.contains_key(asked)).collect();
+            if new.is_empty() {
+                break;
+            }
+            self.host.answer(&new.into_iter().take(QUESTIONS_MAX).collect(), &mut answers, ANSWER_BUDGET)?;
+        }
+        let window = window(first, second, &answers)?;
+        Ok(summary(&window, judge(&window, self.limits), self.limits))
+    }
+}
+
+/// What is listened to while a window passes.
+#[derive(Default)]
+struct Ears {
+    watchers: Vec<Watcher>,
+    started: BTreeSet<Watch>,
+}
+
+impl Ears {
+    /// Begins to listen to what is wanted and not listened to yet.
+    fn listen(&mut self, host: &Host, wanted: impl Iterator<Item = Watch>) {
+        let new: BTreeSet<Watch> = wanted.filter(|watch| !self.started.contains(watch)).collect();
+        if !new.is_empty() {
+            self.watchers.push(host.watch(&new));
+            self.started.extend(new);
+        }
+    }
+
+    /// What was heard. A frozen host is asked for everything, and has what was listened to when it was live.
+    fn stop(mut self, host: &mut Host) -> anyhow::Result<Answers> {
+        let mut answers = Answers::new();
+        if !host.is_live() {
+            self.watchers.push(host.watch(&WATCHES.into()));
+        }
+        for watcher in self.watchers {
+            host.heard(watcher, &mut answers)?;
+        }
+        answers.retain(|_, answer| *answer != Err(Absent::NotAsked));
+        Ok(answers)
+    }
 }
 
 fn window<'a>(first: &'a Snapshot, second: Option<&'a Snapshot>, answers: &'a Answers) -> anyhow::Result<Window<'a>> {

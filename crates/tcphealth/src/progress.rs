@@ -70,16 +70,16 @@ impl Meanwhile for Progress {
         }
     }
 
-    fn wait(&mut self, rest: Duration) {
+    fn wait(&mut self, time: Duration, left: Duration) {
         if !self.shown {
-            return sleep(rest);
+            return sleep(time);
         }
-        let end = Instant::now() + rest;
-        while let Some(left) = end.checked_duration_since(Instant::now()).filter(|left| !left.is_zero()) {
-            let seconds = format!("{:.0}", left.as_secs_f64().ceil());
+        let end = Instant::now() + time;
+        while let Some(now) = end.checked_duration_since(Instant::now()).filter(|now| !now.is_zero()) {
+            let seconds = format!("{:.0}", (left.saturating_sub(time) + now).as_secs_f64().ceil());
             let words = say! { en: "measuring, {seconds} s to go", ko: "측정 중, {seconds}초 남음", seconds = seconds };
             write(&format!("\r\x1b[K{}", words.get(self.lang)));
-            sleep(left.min(STEP));
+            sleep(now.min(STEP));
         }
         write("\r\x1b[K");
     }

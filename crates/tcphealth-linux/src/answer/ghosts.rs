@@ -10,8 +10,6 @@ use std::path::{Path, PathBuf};
 use nix::errno::Errno;
 use nix::sys::socket::{AddressFamily, SockFlag, SockType, getsockopt, socket};
 use nix::{getsockopt_impl, libc, sockopt_impl};
-use tcphealth_core::snapshot::{Absent, State};
-use tcphealth_core::wire::sock_diag::{ALL_STATES, Family};
 use tcphealth_core::snapshot::{Absent, TcpInfo};
 use tcphealth_core::wire::sock_diag::{ALL_STATES, BOUND, Family};
 

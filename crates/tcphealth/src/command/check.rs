@@ -11,7 +11,7 @@ use tcphealth_linux::Host;
 
 use crate::args::{CheckArgs, LookArgs};
 use crate::config;
-use crate::examine::examine;
+use crate::examine::Examiner;
 use crate::progress::Progress;
 use crate::speech::{self, Speech};
 
@@ -46,7 +46,7 @@ pub(crate) fn host(look: &LookArgs, save: Option<&std::path::Path>) -> anyhow::R
 pub(crate) fn look(mut host: Host, look: &LookArgs, speech: &Speech) -> anyhow::Result<Report> {
     let limits = config::limits()?;
     let mut progress = Progress::new(speech);
-    let report = examine(&mut host, look.window, &limits, &mut progress);
+    let report = Examiner { host: &mut host, limits: &limits, meanwhile: &mut progress }.once(look.window);
     progress.clear();
     report
 }
