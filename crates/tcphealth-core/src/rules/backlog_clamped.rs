@@ -1,6 +1,6 @@
 //! `backlog-clamped`: the overflowing queue is limited by `net.core.somaxconn`, not by the program.
 
-use super::accept_overflow::{Overflow, overflow, subject, with_evidence};
+use super::accept_overflow::{Overflow, found, overflows};
 use super::{Ask, Hides, Limits, Page, Read, Rule, Shared, watches_nothing};
 use crate::catalog::Counter;
 use crate::report::{Advice, Finding, Verdict};
@@ -40,39 +40,41 @@ pub static RULE: Rule = Rule {
         Read::Census,
         Read::Window,
     ],
-    asks: &[Ask::Owner],
+    asks: &[Ask::Owner, Ask::Process],
     hides: &[Hides { rule: "accept-overflow", shared: Shared::Listener }],
     watches: watches_nothing,
     check,
     #[cfg(test)]
-    example: super::accept_overflow::tests::example,
+    example: tests::example,
 };
 
 fn check(window: &Window, limits: &Limits) -> Verdict {
-    let mut questions = Vec::new();
-    let Some(overflow) = overflow(window, limits, &mut questions) else { return Verdict::Healthy(None) };
-    if !questions.is_empty() {
-        return Verdict::Ask(questions);
-    }
-    let somaxconn = window.last().sysctl_number(SOMAXCONN);
-    let limit = overflow.listener.map(|listener| i64::from(listener.limit));
-    let clamped = limit.is_some() && limit == somaxconn;
-    match limit.filter(|&limit| clamped && (limit as f64) < limits.somaxconn_default_connections) {
-        Some(limit) => Verdict::Findings(vec![finding(&overflow, limit)]),
-        None => Verdict::Healthy(None),
-    }
+    let overflows = match overflows(window, limits, &mut Vec::new()) {
+        Ok(overflows) => overflows,
+        Err(verdict) => return verdict,
+    };
+    let clamped = |overflow: &Overflow| Some((overflow.listener?.limit, window.last().sysctl_number(SOMAXCONN)?));
+    let findings: Vec<Finding> = overflows
+        .iter()
+        .filter_map(|overflow| {
+            let (limit, somaxconn) = clamped(overflow)?;
+            let low = f64::from(limit) < limits.somaxconn_default_connections;
+            (i64::from(limit) == somaxconn && low).then(|| finding(overflow, limit))
+        })
+        .collect();
+    if findings.is_empty() { Verdict::Healthy(None) } else { Verdict::Findings(findings) }
 }
 
-fn finding(overflow: &Overflow, limit: i64) -> Finding {
+fn finding(overflow: &Overflow, limit: u32) -> Finding {
     let place = overflow.listener.map_or("?".to_owned(), |listener| listener.local.to_string());
-    let summary = say! {
-        en: "the accept queue of {place} overflows at {limit}, which is net.core.somaxconn",
-        ko: "{place}의 accept 큐가 {limit}에서 넘침. 이 한계는 net.core.somaxconn 값임",
-        place = place, limit = limit
-    };
-    let mut finding = Finding::new(overflow.severity, subject(overflow.listener, overflow.owner), summary);
-    finding.confidence = 0.95;
-    finding.size = overflow.per_second;
+    let mut finding = found(
+        overflow,
+        say! {
+            en: "the accept queue of {place} overflows at {limit}, which is net.core.somaxconn",
+            ko: "{place}의 accept 큐가 {limit}에서 넘침. 이 한계는 net.core.somaxconn 값임",
+            place = place, limit = limit
+        },
+    );
     finding.cause = say! {
         en: "the program asked listen() for at least {limit} places and the kernel gave it no more",
         ko: "프로그램이 listen()에 {limit} 이상을 요청했지만 커널이 그만큼만 주었음",
@@ -85,10 +87,34 @@ fn finding(overflow: &Overflow, limit: i64) -> Finding {
             .undo(say! { en: "sysctl -w net.core.somaxconn={limit} and restart again", ko: "sysctl -w net.core.somaxconn={limit} 후 다시 재시작", limit = limit }),
     ];
     finding.verify = vec!["ss -ltn".into(), "sysctl net.core.somaxconn".into()];
-    with_evidence(finding, overflow).evidence(
-        SOMAXCONN,
-        (limit as f64, "connections"),
-        "netns",
-        "/proc/sys/net/core/somaxconn",
-    )
+    let source = "/proc/sys/net/core/somaxconn";
+    finding.evidence(SOMAXCONN, (f64::from(limit), "connections"), "netns", source)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::report::Severity;
+    use crate::rules::testing::{Example, Scene};
+    use crate::snapshot::{Process, SkMem, Socket};
+
+    fn clamped(limit: u32, somaxconn: &str) -> Example {
+        let listener =
+            |drops| Socket::listener("192.0.2.1:80", limit, limit).inode(7).skmem(SkMem { drops, ..SkMem::default() });
+        let process = Process { pid: 42, comm: "web".into(), state: 'R', ..Process::default() };
+        let scene = Scene::new().grew("TcpExt.ListenOverflows", 50).sysctl(SOMAXCONN, somaxconn);
+        scene.kept(listener(0), listener(50)).owner(7, 42, "web").process(process).build()
+    }
+
+    pub(super) fn example() -> Example {
+        clamped(128, "128")
+    }
+
+    #[test]
+    fn it_is_the_setting_that_limits_and_below_the_default_only() {
+        assert_eq!(example().severity(&RULE), Some(Severity::Critical));
+        assert_eq!(clamped(127, "128").severity(&RULE), None, "the program's own backlog");
+        assert_eq!(clamped(4095, "4095").severity(&RULE), Some(Severity::Critical));
+        assert_eq!(clamped(4096, "4096").severity(&RULE), None);
+    }
 }

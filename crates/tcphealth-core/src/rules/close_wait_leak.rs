@@ -3,7 +3,7 @@
 use super::held::{Group, Pick, age_ms, descriptor_share, groups, is_server_side, kept_in_silence, seconds, span};
 use super::{Ask, Limits, Page, Read, Rule, watches_nothing};
 use crate::report::{Advice, Finding, Severity, Verdict};
-use crate::snapshot::{Followed, Process, Socket, State, TcpInfo};
+use crate::snapshot::{Followed, Listener, Process, Socket, State, TcpInfo};
 use crate::window::Window;
 use crate::words::Message;
 use crate::{say, text};
@@ -106,7 +106,7 @@ fn runs_out_seconds(window: &Window, group: &Group, process: Option<&Process>) -
 
 fn listener_full(window: &Window, group: &Group) -> bool {
     let listeners = window.census().map_or(&[][..], |census| &census.listeners);
-    listeners.iter().filter(|listener| Some(listener.local) == group.key.listener()).any(|listener| listener.is_full())
+    listeners.iter().filter(|listener| Some(listener.local) == group.key.listener()).any(Listener::is_full)
 }
 
 fn finding(window: &Window, limits: &Limits, group: &Group, process: Option<&Process>) -> Finding {

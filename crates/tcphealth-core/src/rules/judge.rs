@@ -205,7 +205,8 @@ pub fn reason_of(absent: &Absent) -> Message {
     }
 }
 
-fn short(window: &Window, limits: &Limits) -> Option<Why> {
+/// Why a window is too short for rates and followed sockets; `None` when it is long enough.
+pub(super) fn short(window: &Window, limits: &Limits) -> Option<Why> {
     // A window asked for as 5 s may come out a hair shorter.
     let needed = limits.window_min_seconds - 0.1;
     (!window.is_whole() || window.seconds() < needed).then(|| Why {

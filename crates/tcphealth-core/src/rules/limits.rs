@@ -134,8 +134,11 @@ limits! {
         "Overflows a second that users feel.",
         "사용자가 느끼는 초당 넘침 수.";
     accept_overflow_critical_ratio = 0.1, "own choice",
-        "Share of arriving connections that overflowed, with at least ten of them.",
-        "들어온 연결 가운데 넘친 비율(열 번 이상일 때).";
+        "Share of arriving connections that overflowed, with enough of them.",
+        "들어온 연결 가운데 넘친 비율(횟수가 충분할 때).";
+    accept_overflow_critical_ratio_count = 10.0, "own choice",
+        "Overflows from which their share says something.",
+        "넘친 비율을 말할 수 있는 최소 횟수.";
     somaxconn_default_connections = 4096.0, "net/core/sysctl_net_core.c since 5.4",
         "The kernel's own default: below it the setting is the limit, from it on a longer queue only lengthens waiting.",
         "커널 기본값. 이보다 작으면 설정이 한계이고, 이 이상이면 큐를 늘려도 기다림만 길어진다.";
