@@ -211,6 +211,9 @@ pub struct Finding {
     pub size: f64,
     /// Whether this finding explains those of the rules that its rule hides.
     pub explains: bool,
+    /// Further peers or destinations that it concerns, written as a subject's `remote`: what is told of them is explained too.
+    #[serde(skip_serializing_if = "Vec::is_empty", default)]
+    pub concerns: Vec<String>,
     /// Findings that it explains.
     pub consequences: Vec<Message>,
 }
@@ -235,6 +238,7 @@ impl Finding {
             verify: Vec::new(),
             size: 0.0,
             explains: true,
+            concerns: Vec::new(),
             consequences: Vec::new(),
         }
     }

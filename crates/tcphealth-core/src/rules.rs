@@ -10,6 +10,14 @@ use crate::words::Text;
 
 mod retransmit_local;
 mod retransmit_remote;
+mod connect_unanswered;
+mod connect_refused;
+mod neighbour_unreachable;
+mod own_firewall_drop;
+mod rejected_by_router;
+mod reverse_path_filter;
+mod slow_connect;
+mod no_route;
 mod close_wait_leak;
 mod accept_stalled;
 mod requests_unread;
@@ -17,8 +25,10 @@ mod close_wait_pool;
 mod descriptor_limit;
 mod accept_overflow;
 mod backlog_clamped;
+mod conntrack_full;
 
 mod class;
+mod connecting;
 mod held;
 mod judge;
 mod known;
@@ -42,6 +52,14 @@ pub use summary::summary;
 pub const ALL: &[&Rule] = &[
     &retransmit_local::RULE,
     &retransmit_remote::RULE,
+    &connect_unanswered::RULE,
+    &connect_refused::RULE,
+    &neighbour_unreachable::RULE,
+    &own_firewall_drop::RULE,
+    &rejected_by_router::RULE,
+    &reverse_path_filter::RULE,
+    &slow_connect::RULE,
+    &no_route::RULE,
     &close_wait_leak::RULE,
     &accept_stalled::RULE,
     &requests_unread::RULE,
@@ -49,6 +67,7 @@ pub const ALL: &[&Rule] = &[
     &descriptor_limit::RULE,
     &accept_overflow::RULE,
     &backlog_clamped::RULE,
+    &conntrack_full::RULE,
 ];
 
 /// Something that a rule cannot do without: what is missing makes it undecided, by the judge, before its check runs.

@@ -27,6 +27,17 @@ pub(super) fn verdict_of(rule: &Rule, window: &Window, limits: &Limits) -> Verdi
     }
 }
 
+/// What a rule has to say: its questions first, then its findings; none of both is healthy only in a window that is long enough.
+pub(super) fn said(window: &Window, limits: &Limits, findings: Vec<Finding>, questions: Vec<Question>) -> Verdict {
+    if !questions.is_empty() {
+        Verdict::Ask(questions)
+    } else if findings.is_empty() {
+        short(window, limits).map_or(Verdict::Healthy(None), Verdict::Undecided)
+    } else {
+        Verdict::Findings(findings)
+    }
+}
+
 impl Judgement {
     /// What the rules must know before they can speak.
     pub fn asked(&self) -> BTreeSet<Question> {
@@ -115,7 +126,20 @@ fn hides(cause: &Finding, effect: &Finding) -> bool {
         return false;
     }
     let hides = super::rule(&cause.rule).map_or(&[][..], |rule| rule.hides);
-    hides.iter().any(|Hides { rule, shared }| *rule == effect.rule && share(*shared, &cause.subject, &effect.subject))
+    let hidden = hides.iter().filter(|hidden| hidden.rule == effect.rule);
+    hidden.into_iter().any(|Hides { shared, .. }| {
+        share(*shared, &cause.subject, &effect.subject) || concerns(*shared, cause, &effect.subject)
+    })
+}
+
+/// Whether a finding names the subject's remote among those that it concerns beside its own.
+fn concerns(shared: Shared, cause: &Finding, effect: &Subject) -> bool {
+    let Some(remote) = &effect.remote else { return false };
+    match shared {
+        Shared::Peer => cause.concerns.iter().any(|other| address_of(other) == address_of(remote)),
+        Shared::Destination => cause.concerns.contains(remote),
+        _ => false,
+    }
 }
 
 /// Whether two subjects are about the same. A subject that could not be narrowed down may be about anything.

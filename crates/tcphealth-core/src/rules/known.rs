@@ -2,7 +2,7 @@
 
 use std::net::IpAddr;
 
-use crate::snapshot::{Absent, Fact, Listener, Owner, Process, Question, Route};
+use crate::snapshot::{Absent, Fact, Listener, Neighbour, Owner, Process, Question, Route};
 use crate::window::Window;
 
 /// The state of one piece of asked-for evidence.
@@ -67,6 +67,14 @@ impl<'a> Window<'a> {
     pub fn route(&self, peer: IpAddr) -> Known<&'a Route> {
         known(self, Question::Route { peer }, |fact| match fact {
             Fact::Route(route) => route.as_ref(),
+            _ => None,
+        })
+    }
+
+    /// Whether a neighbour answers.
+    pub fn neighbour(&self, address: IpAddr) -> Known<&'a Neighbour> {
+        known(self, Question::Neighbour { address }, |fact| match fact {
+            Fact::Neighbour(neighbour) => Some(neighbour),
             _ => None,
         })
     }

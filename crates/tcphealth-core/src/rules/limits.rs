@@ -188,6 +188,62 @@ limits! {
     descriptors_owner_ratio = 0.25, "own choice",
         "Share of all sockets from which a service's process is looked into although nothing points at it.",
         "별다른 징후가 없어도 프로세스를 살펴보는, 전체 소켓 대비 비율.";
+
+    connect_unanswered_warning_sockets = 3.0, "own choice",
+        "Connects to one destination that send their SYN again, seen at one look.",
+        "한 시점에 한 목적지로 SYN을 다시 보내고 있는 연결 수.";
+    connect_unanswered_critical_sockets = 10.0, "own choice",
+        "As many to a destination that answered nobody: the service is dead for its users.",
+        "아무에게도 응답하지 않는 목적지로 이만큼이면 사용자에게 그 서비스는 죽은 것이다.";
+    connect_refused_warning_count = 10.0, "own choice",
+        "Connects refused in a row; a restart refuses a burst and then accepts.",
+        "연속으로 거부된 연결 수. 재시작이라면 한동안 거부하다가 다시 받는다.";
+    connect_refused_warning_seconds = 3.0, "own choice",
+        "How long a destination refuses every connect, to the end of the window: longer than a quick restart.",
+        "구간 끝까지 모든 연결을 거부한 시간. 빠른 재시작보다 길다.";
+    connect_refused_warning_ratio = 0.5, "own choice",
+        "Share of all connects that failed at once, where only counters tell.",
+        "카운터만으로 판정할 때 전체 연결 시도 가운데 즉시 실패한 비율.";
+    connect_explained_ratio = 0.5, "own choice",
+        "A drop inside this host explains unanswered SYNs when it is at least this share of them.",
+        "이 호스트 안의 폐기가 응답 없는 SYN의 이 비율 이상이면 그 원인으로 본다.";
+    own_firewall_drop_warning_packets = 3.0, "own choice",
+        "Packets dropped by this host's own filter while connects wait: single ones are noise.",
+        "연결이 기다리는 동안 이 호스트의 방화벽이 버린 패킷 수. 한둘은 잡음이다.";
+    rejected_by_router_warning_errors = 2.0, "own choice; RFC 1812 §4.3.2.8 limits their rate",
+        "ICMP errors from others while connects fail; routers send about one a second.",
+        "연결이 실패하는 동안 다른 장비가 보낸 ICMP 오류 수. 라우터는 초당 한 번 정도만 보낸다.";
+    rejected_by_router_critical_count = 10.0, "own choice",
+        "Connects rejected, when none to the destination succeeds.",
+        "그 목적지로 성공한 연결이 하나도 없을 때 거절된 연결 수.";
+    reverse_path_filter_warning_packets = 3.0, "own choice",
+        "Answers dropped by rp_filter while connects wait.",
+        "연결이 기다리는 동안 rp_filter가 버린 응답 수.";
+    slow_connect_info_count = 3.0, "own choice",
+        "Connects that took a second or more; single losses are noise.",
+        "1초 이상 걸린 연결 수. 한두 번의 유실은 잡음이다.";
+    slow_connect_warning_count = 10.0, "own choice",
+        "Slow connects in one window for a warning, with their share.",
+        "한 구간에서 경고가 되는 느린 연결 수(비율과 함께).";
+    slow_connect_warning_ratio = 0.01, "own choice",
+        "Share of the connects that were slow.",
+        "전체 연결 시도 가운데 느린 연결의 비율.";
+    no_route_warning_count = 10.0, "own choice",
+        "Packets without a route in one window for a warning, with the rate.",
+        "한 구간에서 경고가 되는, 경로 없는 패킷 수(초당 비율과 함께).";
+    no_route_warning_per_second = 1.0, "own choice",
+        "Packets without a route a second: a program tries again and again.",
+        "경로 없는 패킷의 초당 수. 프로그램이 계속 시도하는 것이다.";
+
+    conntrack_warning_ratio = 0.75, "node-mixin NodeHighNumberConntrackEntriesUsed",
+        "How full the connection tracking table may be.",
+        "연결 추적 테이블 사용률의 경고 기준.";
+    conntrack_critical_ratio = 0.95, "own choice",
+        "From here on a burst fills it.",
+        "이 이상이면 순간적인 몰림에도 가득 찬다.";
+    conntrack_invalid_info_per_second = 1.0, "own choice",
+        "Packets a second that fit no tracked connection and are worth a line; a few always come from the Internet.",
+        "한 줄 언급할 만한 초당 invalid 패킷 수. 인터넷에서는 조금씩 늘 들어온다.";
 }
 
 impl Limits {

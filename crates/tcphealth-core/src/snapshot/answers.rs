@@ -169,7 +169,7 @@ pub struct Qdisc {
 ///
 /// A connect() that waits and is refused is taken back by the kernel (`tcp_disconnect()`) before it dies: of the peer only the
 /// address is left, with port 0 and an empty `tcp_info`. One that does not wait keeps both.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ClosedSocket {
     /// Our end.
     pub local: Endpoint,
