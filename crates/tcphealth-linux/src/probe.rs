@@ -14,7 +14,7 @@ use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, UdpSocket};
 use std::os::fd::AsFd;
 use std::time::{Duration, Instant};
-use tcphealth_core::path::{Path, Plan, Probe, Step, Tracer};
+use tcphealth_core::path::{Mtu, MtuSearch, Path, Plan, Probe, Protocol, Step, Tracer, Walker};
 
 /// This host's own address on the way to a target, as the routing table chooses it; nothing is sent.
 ///
@@ -33,29 +33,51 @@ pub fn source_for(target: IpAddr) -> io::Result<IpAddr> {
 ///
 /// # Errors
 /// When polling fails.
-pub fn walk(plans: &[Plan], mut watch: impl FnMut(&[&Tracer])) -> io::Result<Vec<io::Result<Path>>> {
+pub fn walk(plans: &[Plan], watch: impl FnMut(&[&Tracer])) -> io::Result<Vec<io::Result<Path>>> {
+    let mut runs: Vec<Run<Tracer>> = plans.iter().map(|plan| Run::new(plan, Tracer::new(plan.clone(), 0))).collect();
+    drive(&mut runs, watch)?;
+    Ok(runs.into_iter().map(|run| Ok(run.into_walker()?.path())).collect())
+}
+
+/// The port that traceroute(8) sends datagrams to, since nobody listens there.
+const TRACEROUTE: u16 = 33434;
+
+/// Finds the largest packet that a path of so many hops carries, by datagrams.
+///
+/// # Errors
+/// When no socket can be opened, or polling fails.
+pub fn find_mtu(plan: &Plan, length: u8) -> io::Result<Mtu> {
+    let port = if plan.protocol == Protocol::Udp { plan.port } else { TRACEROUTE };
+    let plan = Plan { protocol: Protocol::Udp, port, flows: 1, ..plan.clone() };
+    let first = socket::route_mtu(plan.target)?;
+    let mut runs = [Run::new(&plan, MtuSearch::new(&plan, length, first))];
+    drive(&mut runs, |_| {})?;
+    let [run] = runs;
+    Ok(run.into_walker()?.into_found())
+}
+
+/// Does what the walkers want until all are done, or until an interrupt.
+fn drive<W: Walker>(runs: &mut [Run<W>], mut watch: impl FnMut(&[&W])) -> io::Result<()> {
     let clock = Instant::now();
     let interrupt = Interrupt::catch()?;
-    let mut runs: Vec<Run> = plans.iter().map(Run::new).collect();
     let mut watched = clock;
     loop {
         let now_us = clock.elapsed().as_micros() as u64;
-        let Some(until_us) = runs.iter_mut().filter_map(|run| run.step(now_us)).min() else { break };
+        let Some(until_us) = runs.iter_mut().filter_map(|run| run.step(now_us)).min() else { return Ok(()) };
         if watched.elapsed() >= Duration::from_secs(1) {
             watched = Instant::now();
-            watch(&runs.iter().map(|run| &run.tracer).collect::<Vec<_>>());
+            watch(&runs.iter().map(|run| &run.walker).collect::<Vec<_>>());
         }
         let wait = Duration::from_micros(until_us.saturating_sub(now_us)).min(Duration::from_secs(1));
-        if wait_for(&runs, &interrupt, wait)? {
-            break;
+        if wait_for(runs, &interrupt, wait)? {
+            return Ok(());
         }
         runs.iter_mut().for_each(Run::listen);
     }
-    Ok(runs.into_iter().map(Run::into_path).collect())
 }
 
 /// Waits for a reply, an interrupt or the time; whether it was an interrupt.
-fn wait_for(runs: &[Run], interrupt: &Interrupt, wait: Duration) -> io::Result<bool> {
+fn wait_for<W>(runs: &[Run<W>], interrupt: &Interrupt, wait: Duration) -> io::Result<bool> {
     let sockets = runs.iter().flat_map(|run| &run.sockets);
     let mut fds: Vec<PollFd> = sockets.map(|socket| PollFd::new(socket.as_fd(), socket.interest())).collect();
     fds.push(PollFd::new(interrupt.0.as_fd(), PollFlags::POLLIN));
@@ -89,18 +111,18 @@ impl Drop for Interrupt {
 }
 
 /// One target.
-struct Run {
-    tracer: Tracer,
+struct Run<W> {
+    walker: W,
     plan: Plan,
     lanes: Vec<Lane>,
     sockets: Vec<Socket>,
     failed: Option<io::Error>,
 }
 
-impl Run {
-    fn new(plan: &Plan) -> Self {
+impl<W: Walker> Run<W> {
+    fn new(plan: &Plan, walker: W) -> Self {
         Self {
-            tracer: Tracer::new(plan.clone(), 0),
+            walker,
             plan: plan.clone(),
             lanes: (0..plan.flows).map(|_| Lane::default()).collect(),
             sockets: Vec::new(),
@@ -111,7 +133,7 @@ impl Run {
     /// Does all that is due; when the next thing is, or `None` when all is done.
     fn step(&mut self, now_us: u64) -> Option<u64> {
         while self.failed.is_none() {
-            match self.tracer.step(now_us) {
+            match self.walker.step(now_us) {
                 Step::Send(probe) => self.failed = self.send(probe).err(),
                 Step::Forget(probe) => self.forget(probe),
                 Step::Wait(until_us) => return Some(until_us),
@@ -130,24 +152,24 @@ impl Run {
     fn forget(&mut self, probe: Probe) {
         let Some(at) = self.sockets.iter().position(|socket| socket.probe.id == probe.id) else { return };
         if self.sockets.swap_remove(at).heard_anything() {
-            self.tracer.heard(probe);
+            self.walker.heard(probe);
         }
     }
 
     /// Hands over what the sockets have heard. Whoever has heard an answer is closed: a connection by reset.
     fn listen(&mut self) {
-        let (tracer, plan) = (&mut self.tracer, &self.plan);
+        let (walker, plan) = (&mut self.walker, &self.plan);
         self.sockets.retain(|socket| match socket.hear(plan) {
             Heard::Answer(reply) => {
-                tracer.reply(reply);
+                walker.reply(reply);
                 false
             }
             Heard::Nothing => true,
         });
     }
 
-    fn into_path(self) -> io::Result<Path> {
-        self.failed.map_or_else(|| Ok(self.tracer.path()), Err)
+    fn into_walker(self) -> io::Result<W> {
+        self.failed.map_or(Ok(self.walker), Err)
     }
 }
 

@@ -135,6 +135,12 @@ pub(crate) struct PathArgs {
     /// Look up the names of the hops.
     #[arg(long)]
     pub(crate) names: bool,
+    /// Name the autonomous systems of the hops by this table: FIRST, LAST and NUMBER with tabs between, one range a line.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) as_table: Option<PathBuf>,
+    /// Also find the hop where full-sized packets die (with datagrams).
+    #[arg(long)]
+    pub(crate) mtu: bool,
     /// How to print the result.
     #[arg(long, value_name = "FORMAT", default_value = "text")]
     pub(crate) format: TextOrJson,

@@ -247,6 +247,26 @@ fn a_server_that_still_holds_the_last_round_is_not_loss() {
 }
 
 #[test]
+fn the_hop_where_full_sized_packets_die_is_found() {
+    if !may_run() {
+        return;
+    }
+    let chain = Chain::new();
+    chain.within("r2", "ip link set e3 mtu 1300");
+    chain.within("r3", "ip link set w3 mtu 1300");
+    let (report, _) = chain.path(&["10.91.4.2:443", "--count", "1", "--mtu"]);
+    assert_eq!(report["mtu"]["reported"], serde_json::json!([[HOPS[1], 1300]]));
+    assert_eq!((&report["mtu"]["path"], &report["mtu"]["black_hole"]), (&Value::from(1300), &Value::Null));
+    let rule = "type filter hook output priority 0; } ; add rule ip t c icmp type destination-unreachable drop";
+    chain.within("r2", &format!("nft \"add table ip t; add chain ip t c {{ {rule}\""));
+    chain.within("h", "ip route flush cache");
+    let (report, status) = chain.path(&["10.91.4.2:443", "--count", "1", "--mtu"]);
+    let hole = &report["mtu"]["black_hole"];
+    assert_eq!((&hole["from"], &hole["to"], status), (&Value::from(HOPS[1]), &Value::from(HOPS[2]), 1), "{report:#}");
+    assert!((1292..=1300).contains(&hole["passes"].as_u64().unwrap()), "{hole}");
+}
+
+#[test]
 fn what_cannot_be_probed_is_said_in_one_line_with_status_3() {
     for arguments in
         [&["path"][..], &["path", "host:0"], &["path", "127.0.0.1", "--count", "0"], &["path", "a.invalid:1"]]

@@ -7,6 +7,7 @@
 mod hop;
 mod blame;
 mod judge;
+mod mtu;
 mod sentences;
 mod quote;
 mod tracer;
@@ -14,9 +15,10 @@ mod tracer;
 pub use blame::{Change, Tally, change_point};
 pub use hop::{Hop, Quantiles};
 pub use judge::{Blame, Judgement, Kind, Outcome, judge, probes_to_see};
+pub use mtu::{BlackHole, Mtu, MtuSearch};
 pub use quote::Quote;
 pub use sentences::span;
-pub use tracer::{Step, Tracer};
+pub use tracer::Tracer;
 
 use serde::{Deserialize, Serialize};
 use std::net::IpAddr;
@@ -77,6 +79,32 @@ pub struct Probe {
     pub flow: u16,
     /// The time to live it leaves with, from 1.
     pub ttl: u8,
+    /// How many bytes the packet shall have, headers included; 0 for as few as it needs.
+    pub size: u16,
+}
+
+/// What is to be done now.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Step {
+    /// Send this probe.
+    Send(Probe),
+    /// The probe is lost: close its socket. If that has heard something after all, say so by [`Walker::heard`].
+    Forget(Probe),
+    /// Nothing before this time, unless a reply comes.
+    Wait(u64),
+    /// Every probe has had its time.
+    Done,
+}
+
+/// A state machine that asks for probes and takes replies.
+pub trait Walker {
+    /// What to do now, on any clock that never goes backwards; call again until it says to wait.
+    fn step(&mut self, now_us: u64) -> Step;
+    /// Takes a reply. One that fits no probe on its way is ignored.
+    fn reply(&mut self, reply: Reply);
+    /// A forgotten probe had reached the target after all: its socket heard something that is no answer to it, such as
+    /// the challenge of RFC 5961 section 4 for a connection of the round before.
+    fn heard(&mut self, probe: Probe);
 }
 
 /// What came back for a probe.
@@ -101,6 +129,8 @@ pub enum Answer {
     Arrived,
     /// Somebody on the way refuses to forward it: the code of ICMP type 3, of ICMPv6 type 1.
     Unreachable(u8),
+    /// Somebody on the way cannot forward so many bytes, and how many it can: ICMP type 3 code 4, ICMPv6 type 2.
+    TooBig(u16),
 }
 
 /// A refusal by somebody on the way.

@@ -4,7 +4,7 @@
 //! leave one after the other, and what a balancing router does to one it does to all. Whatever comes back, no TTL gets
 //! more than one probe in an interval, nor more than one in a round of each flow.
 
-use super::{Answer, Flow, Hop, PATIENCE_US, Path, Plan, Probe, Refusal, Reply};
+use super::{Answer, Flow, Hop, PATIENCE_US, Path, Plan, Probe, Refusal, Reply, Step, Walker};
 
 /// How many silent hops in a row end the search for a target that does not reply.
 const GAP: u8 = 5;
@@ -17,19 +17,6 @@ const SILENT_EVERY: u32 = 8;
 
 /// A new address must reply this often in a row to be a new route rather than a balanced one.
 const ROUTE_STREAK: u32 = 3;
-
-/// What is to be done now.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Step {
-    /// Send this probe.
-    Send(Probe),
-    /// The probe is lost: close its socket. If that has heard something after all, say so by [`Tracer::heard`].
-    Forget(Probe),
-    /// Nothing before this time, unless a reply comes.
-    Wait(u64),
-    /// Every probe has had its time.
-    Done,
-}
 
 /// The prober's state machine.
 #[derive(Debug)]
@@ -75,49 +62,6 @@ impl Tracer {
             route_changes: 0,
             strays: 0,
             plan,
-        }
-    }
-
-    /// What to do now; call again until it says to wait.
-    pub fn step(&mut self, now_us: u64) -> Step {
-        if let Some(probe) = self.overdue(now_us) {
-            return Step::Forget(probe);
-        }
-        self.begin_round(now_us);
-        if let Some(probe) = self.due(now_us) {
-            return Step::Send(probe);
-        }
-        self.next_event().map_or(Step::Done, Step::Wait)
-    }
-
-    /// Takes a reply. One that fits no probe on its way is counted and otherwise ignored.
-    pub fn reply(&mut self, reply: Reply) {
-        let fits = |walk: &&mut Walk| walk.waiting.is_some_and(|(probe, _)| probe.id == reply.id);
-        let Some(walk) = self.walks.iter_mut().find(fits) else {
-            self.strays = self.strays.saturating_add(1);
-            return;
-        };
-        let Some((probe, _)) = walk.waiting.take() else { return };
-        if let (Answer::Unreachable(code), Some(by)) = (reply.answer, reply.from) {
-            self.refusal = Some(Refusal { by, ttl: probe.ttl, code });
-        }
-        let refused = matches!(reply.answer, Answer::Unreachable(_));
-        if refused && reply.from == Some(self.plan.source) {
-            // This host itself gave up, for want of a neighbour: nobody on the way has replied.
-            walk.lose(probe.ttl);
-        } else {
-            self.route_changes += u32::from(walk.count(probe.ttl, &reply));
-        }
-        walk.advance(probe.ttl, self.plan.max_ttl, refused);
-    }
-
-    /// A forgotten probe had reached the target after all: its socket heard something that is no answer to it, such as
-    /// the challenge of RFC 5961 section 4 for a connection of the round before.
-    pub fn heard(&mut self, probe: Probe) {
-        if let Some(walk) = self.walks.get_mut(usize::from(probe.flow))
-            && let Some(hop) = walk.flow.hops.get_mut(usize::from(probe.ttl) - 1)
-        {
-            hop.lost = hop.lost.saturating_sub(1);
         }
     }
 
@@ -174,7 +118,7 @@ impl Tracer {
         let flow = self.walks.iter().position(ready)?;
         let walk = self.walks.get_mut(flow)?;
         let ttl = walk.next?;
-        let probe = Probe { id: self.probes, flow: flow as u16, ttl };
+        let probe = Probe { id: self.probes, flow: flow as u16, ttl, size: 0 };
         walk.waiting = Some((probe, now_us));
         *self.left_us.get_mut(usize::from(ttl))? = Some(now_us);
         self.probes += 1;
@@ -188,6 +132,47 @@ impl Tracer {
             None => walk.ready_us(&self.left_us, self.plan.interval_us),
         };
         self.walks.iter().filter_map(event).chain(round).min()
+    }
+}
+
+impl Walker for Tracer {
+    fn step(&mut self, now_us: u64) -> Step {
+        if let Some(probe) = self.overdue(now_us) {
+            return Step::Forget(probe);
+        }
+        self.begin_round(now_us);
+        if let Some(probe) = self.due(now_us) {
+            return Step::Send(probe);
+        }
+        self.next_event().map_or(Step::Done, Step::Wait)
+    }
+
+    fn reply(&mut self, reply: Reply) {
+        let fits = |walk: &&mut Walk| walk.waiting.is_some_and(|(probe, _)| probe.id == reply.id);
+        let Some(walk) = self.walks.iter_mut().find(fits) else {
+            self.strays = self.strays.saturating_add(1);
+            return;
+        };
+        let Some((probe, _)) = walk.waiting.take() else { return };
+        if let (Answer::Unreachable(code), Some(by)) = (reply.answer, reply.from) {
+            self.refusal = Some(Refusal { by, ttl: probe.ttl, code });
+        }
+        let refused = matches!(reply.answer, Answer::Unreachable(_) | Answer::TooBig(_));
+        if refused && reply.from == Some(self.plan.source) {
+            // This host itself gave up, for want of a neighbour: nobody on the way has replied.
+            walk.lose(probe.ttl);
+        } else {
+            self.route_changes += u32::from(walk.count(probe.ttl, &reply));
+        }
+        walk.advance(probe.ttl, self.plan.max_ttl, refused);
+    }
+
+    fn heard(&mut self, probe: Probe) {
+        if let Some(walk) = self.walks.get_mut(usize::from(probe.flow))
+            && let Some(hop) = walk.flow.hops.get_mut(usize::from(probe.ttl) - 1)
+        {
+            hop.lost = hop.lost.saturating_sub(1);
+        }
     }
 }
 

@@ -2,7 +2,7 @@
 //! the future. Whatever comes, probes stay bounded in number and rate, the walk ends, and nothing panics.
 
 use std::net::{IpAddr, Ipv4Addr};
-use tcphealth_core::path::{Answer, Plan, Probe, Protocol, Quote, Reply, Step, Tracer, judge};
+use tcphealth_core::path::{Answer, Plan, Probe, Protocol, Quote, Reply, Step, Tracer, Walker, judge};
 
 const ROUNDS: u32 = 6;
 const MAX_TTL: u8 = 12;

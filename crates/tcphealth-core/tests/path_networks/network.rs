@@ -3,7 +3,7 @@
 use std::cmp::Reverse;
 use std::collections::{BinaryHeap, HashMap};
 use std::net::{IpAddr, Ipv4Addr};
-use tcphealth_core::path::{Answer, Path, Plan, Probe, Protocol, Reply, Step, Tracer};
+use tcphealth_core::path::{Answer, Path, Plan, Probe, Protocol, Reply, Step, Tracer, Walker};
 
 /// SplitMix64 (Steele, Lea, Flood 2014).
 pub struct Dice(pub u64);

@@ -59,6 +59,8 @@ struct Icmp {
     kind: u8,
     code: u8,
     v6: bool,
+    /// `ee_info`: with "too big" the size that can be forwarded.
+    info: u32,
     from: Option<IpAddr>,
     quote: Option<Quote>,
     stamp: Option<Duration>,
@@ -76,7 +78,7 @@ impl Socket {
         lane.take_port(plan)?;
         let fd = new_socket(plan)?;
         setsockopt(&fd, ReuseAddr, &true)?;
-        set_path_options(&fd, plan, probe.ttl)?;
+        set_path_options(&fd, plan, probe)?;
         bind(fd.as_raw_fd(), &address(plan.source, lane.port))?;
         let quote = match plan.protocol {
             Protocol::Tcp => Quote::Ports { source: lane.port, destination: plan.port },
@@ -96,7 +98,7 @@ impl Socket {
         }
         let packet = match self.protocol {
             Protocol::Tcp => return Ok(()),
-            Protocol::Udp => datagram(self.probe.id),
+            Protocol::Udp => datagram(self.probe, plan.target.is_ipv6()),
             Protocol::Icmp => echo_request(self.probe.id as u16, plan.target.is_ipv6()),
         };
         match send(self.fd.as_raw_fd(), &packet, MsgFlags::empty()) {
@@ -178,7 +180,7 @@ impl Socket {
         let mut control = cmsg_space!([u8; 256]);
         let flags = MsgFlags::MSG_ERRQUEUE | MsgFlags::MSG_DONTWAIT;
         let message = recvmsg::<SockaddrStorage>(self.fd.as_raw_fd(), &mut iov, Some(&mut control), flags).ok()?;
-        let mut icmp = Icmp { kind: 0, code: 0, v6: false, from: None, quote: None, stamp: None };
+        let mut icmp = Icmp { kind: 0, code: 0, v6: false, info: 0, from: None, quote: None, stamp: None };
         for part in message.cmsgs().ok()? {
             icmp.take(&part);
         }
@@ -189,19 +191,9 @@ impl Socket {
 
     /// A 32-bit field of this connection's tcp_info; `None` when this kernel's is shorter.
     fn tcp_info(&self, at: usize) -> Option<u32> {
-        let mut info = [0_u8; TCP_INFO_LEN];
-        let mut length = TCP_INFO_LEN as libc::socklen_t;
-        // SAFETY: the kernel writes at most `length` bytes into `info`, which has that many, and any bytes are valid there.
-        let failed = unsafe {
-            libc::getsockopt(
-                self.fd.as_raw_fd(),
-                libc::IPPROTO_TCP,
-                libc::TCP_INFO,
-                info.as_mut_ptr().cast(),
-                &raw mut length,
-            )
-        };
-        let filled = info.get(..length as usize).filter(|_| failed == 0)?;
+        let mut info = [0; TCP_INFO_LEN];
+        let length = get_option(&self.fd, libc::IPPROTO_TCP, libc::TCP_INFO, &mut info).ok()?;
+        let filled = info.get(..length)?;
         Some(u32::from_ne_bytes(filled.get(at..at + 4)?.try_into().ok()?))
     }
 }
@@ -244,13 +236,16 @@ impl Icmp {
         };
         self.v6 = error.ee_origin == libc::SO_EE_ORIGIN_ICMP6;
         if self.v6 || error.ee_origin == libc::SO_EE_ORIGIN_ICMP {
-            (self.kind, self.code) = (error.ee_type, error.ee_code);
+            (self.kind, self.code, self.info) = (error.ee_type, error.ee_code, error.ee_info);
         }
     }
 
-    /// RFC 792: type 11 time exceeded, 3 unreachable; RFC 4443: type 3 and 1. The target's own refusal is an arrival.
+    /// RFC 792: type 11 time exceeded, 3 unreachable, of which code 4 too big; RFC 4443: types 3, 1 and 2. The target's own
+    /// refusal is an arrival.
     fn answer(&self, target: IpAddr) -> Option<Answer> {
         match (self.v6, self.kind) {
+            (false, 3) if self.code == 4 => Some(Answer::TooBig(self.info.min(u32::from(u16::MAX)) as u16)),
+            (true, 2) => Some(Answer::TooBig(self.info.min(u32::from(u16::MAX)) as u16)),
             (false, 3) | (true, 1) if self.from == Some(target) => Some(Answer::Arrived),
             (false, 11) | (true, 3) => Some(Answer::TimeExceeded),
             (false, 3) | (true, 1) => Some(Answer::Unreachable(self.code)),
@@ -270,14 +265,16 @@ fn new_socket(plan: &Plan) -> io::Result<OwnedFd> {
     Ok(socket(family, kind, SockFlag::SOCK_NONBLOCK | SockFlag::SOCK_CLOEXEC, protocol)?)
 }
 
-fn set_path_options(fd: &OwnedFd, plan: &Plan, ttl: u8) -> io::Result<()> {
+fn set_path_options(fd: &OwnedFd, plan: &Plan, probe: Probe) -> io::Result<()> {
     setsockopt(fd, ReceiveTimestampns, &true)?;
     if plan.target.is_ipv4() {
         setsockopt(fd, Ipv4RecvErr, &true)?;
-        setsockopt(fd, Ipv4Ttl, &i32::from(ttl))?;
+        set_option(fd, libc::IPPROTO_IP, libc::IP_MTU_DISCOVER, libc::IP_PMTUDISC_PROBE)?;
+        setsockopt(fd, Ipv4Ttl, &i32::from(probe.ttl))?;
     } else {
         setsockopt(fd, Ipv6RecvErr, &true)?;
-        setsockopt(fd, Ipv6Ttl, &i32::from(ttl))?;
+        set_option(fd, libc::IPPROTO_IPV6, libc::IPV6_MTU_DISCOVER, libc::IPV6_PMTUDISC_PROBE)?;
+        setsockopt(fd, Ipv6Ttl, &i32::from(probe.ttl))?;
         set_option(fd, libc::IPPROTO_IPV6, IPV6_AUTOFLOWLABEL, 0)?;
     }
     if plan.protocol == Protocol::Tcp {
@@ -297,9 +294,32 @@ fn set_option(fd: &OwnedFd, level: libc::c_int, name: libc::c_int, value: libc::
     if failed == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
 }
 
-/// A mark and its complement, so that the checksum is the same for every probe of a flow.
-fn datagram(id: u32) -> Vec<u8> {
-    [id.to_be_bytes(), (!id).to_be_bytes()].concat()
+/// Reads an option into `bytes`; how many the kernel wrote.
+fn get_option(fd: &OwnedFd, level: libc::c_int, name: libc::c_int, bytes: &mut [u8]) -> io::Result<usize> {
+    let mut length = bytes.len() as libc::socklen_t;
+    // SAFETY: the kernel writes at most `length` bytes into `bytes`, which has that many, and any bytes are valid there.
+    let failed = unsafe { libc::getsockopt(fd.as_raw_fd(), level, name, bytes.as_mut_ptr().cast(), &raw mut length) };
+    if failed == 0 { Ok(length as usize) } else { Err(io::Error::last_os_error()) }
+}
+
+/// A mark and its complement, so that the checksum is the same for every probe of a flow, and zeros up to the size.
+fn datagram(probe: Probe, v6: bool) -> Vec<u8> {
+    let headers = if v6 { 48 } else { 28 };
+    let mut payload = [probe.id.to_be_bytes(), (!probe.id).to_be_bytes()].concat();
+    payload.resize(usize::from(probe.size).saturating_sub(headers).max(payload.len()), 0);
+    payload
+}
+
+/// The size that the route to a target carries, as far as this host knows: `IP_MTU`, `IPV6_MTU`.
+pub(super) fn route_mtu(target: IpAddr) -> io::Result<u16> {
+    let family = if target.is_ipv4() { AddressFamily::Inet } else { AddressFamily::Inet6 };
+    let fd = socket(family, SockType::Datagram, SockFlag::SOCK_CLOEXEC, SockProtocol::Udp)?;
+    connect(fd.as_raw_fd(), &address(target, 9))?;
+    let (level, name) =
+        if target.is_ipv4() { (libc::IPPROTO_IP, libc::IP_MTU) } else { (libc::IPPROTO_IPV6, libc::IPV6_MTU) };
+    let mut mtu = [0; 4];
+    let length = get_option(&fd, level, name, &mut mtu)?;
+    Ok(if length == 4 { u32::from_ne_bytes(mtu).min(u32::from(u16::MAX)) as u16 } else { 0 })
 }
 
 /// RFC 792 and RFC 4443: an echo request; the kernel fills in checksum and identifier. The payload is the sequence

@@ -1,14 +1,16 @@
 //! `tcphealth path`: response time and loss of each hop, and the segment to blame.
 
+mod asn;
 mod show;
 mod target;
 
 use std::io::{self, IsTerminal};
+use std::net::IpAddr;
 use std::process::ExitCode;
 use std::time::Duration;
 
 use anyhow::Context;
-use tcphealth_core::path::{Outcome, Path, Plan, Protocol, Tracer, judge};
+use tcphealth_core::path::{Judgement, Mtu, Outcome, Path, Plan, Protocol, Tracer, judge};
 use tcphealth_linux::probe;
 
 use crate::args::{PathArgs, TextOrJson};
@@ -17,25 +19,55 @@ use crate::speech::{self, Speech};
 /// Exit status: the path could not be probed.
 const FAILED: u8 = 3;
 
+/// The port that is probed when none is named.
+const HTTPS: u16 = 443;
+
+/// The port that traceroute(8) sends datagrams to, since nobody listens there.
+const TRACEROUTE: u16 = 33434;
+
 /// Probes, prints, and says by the exit status what came out.
 pub(crate) fn run(args: &PathArgs, speech: &Speech) -> anyhow::Result<ExitCode> {
-    let path = trace(args, speech).with_context(|| args.target.clone())?;
-    let judgement = judge(&path);
-    let names = if args.names { show::names(&path) } else { Vec::new() };
+    let found = find(args, speech).with_context(|| args.target.clone())?;
     let text = match args.format {
-        TextOrJson::Text => show::report(&path, &judgement, &names, speech.lang),
-        TextOrJson::Json => show::json(&path, &judgement, &names, speech.machine_lang),
+        TextOrJson::Text => show::report(&found, speech.lang),
+        TextOrJson::Json => show::json(&found, speech.machine_lang),
     };
     speech::print(&text)?;
-    Ok(ExitCode::from(status(judgement.outcome)))
+    Ok(ExitCode::from(status(&found)))
 }
 
-fn status(outcome: Outcome) -> u8 {
-    match outcome {
-        Outcome::Clean | Outcome::Undecided => 0,
+/// All that was found out about a path.
+struct Found {
+    path: Path,
+    judgement: Judgement,
+    mtu: Option<Mtu>,
+    /// Names and autonomous systems.
+    labels: Vec<(IpAddr, String)>,
+}
+
+fn status(found: &Found) -> u8 {
+    let hole = found.mtu.as_ref().is_some_and(|mtu| mtu.black_hole.is_some());
+    match found.judgement.outcome {
+        Outcome::Clean | Outcome::Undecided => u8::from(hole),
         Outcome::Blamed => 1,
         Outcome::Unreached => FAILED,
     }
+}
+
+fn find(args: &PathArgs, speech: &Speech) -> io::Result<Found> {
+    let path = trace(args, speech)?;
+    let length = path.length();
+    let mtu = args.mtu.then(|| probe::find_mtu(&path.plan, length as u8)).transpose()?;
+    let hops = path.hops();
+    let addresses: Vec<IpAddr> = hops.iter().flat_map(|hop| &hop.addresses).map(|(address, _)| *address).collect();
+    let mut labels = Vec::new();
+    if args.names {
+        labels.extend(addresses.iter().filter_map(|address| Some((*address, probe::name_of(*address)?))));
+    }
+    if let Some(table) = &args.as_table {
+        labels.extend(asn::look_up(table, &addresses)?);
+    }
+    Ok(Found { judgement: judge(&path), path, mtu, labels })
 }
 
 fn trace(args: &PathArgs, speech: &Speech) -> io::Result<Path> {
@@ -46,10 +78,8 @@ fn trace(args: &PathArgs, speech: &Speech) -> io::Result<Path> {
     }
     let mut screen = show::Screen::default();
     let watch = |tracers: &[&Tracer]| {
-        if live {
-            for tracer in tracers {
-                screen.draw(&tracer.path(), speech.lang);
-            }
+        for tracer in tracers.iter().filter(|_| live) {
+            screen.draw(&tracer.path(), speech.lang);
         }
     };
     let mut paths = probe::walk(&[plan], watch)?;
@@ -63,7 +93,7 @@ fn plan(args: &PathArgs) -> io::Result<Plan> {
         (_, true) => Protocol::Icmp,
         _ => Protocol::Tcp,
     };
-    let peer = target::resolve(&args.target, if args.udp { 33434 } else { 443 })?;
+    let peer = target::resolve(&args.target, if args.udp { TRACEROUTE } else { HTTPS })?;
     Ok(Plan {
         target: peer.ip(),
         port: peer.port(),
@@ -75,15 +105,4 @@ fn plan(args: &PathArgs) -> io::Result<Plan> {
         max_ttl: args.max_ttl,
         duration_us: args.duration.map(|seconds| Duration::from_secs_f64(seconds).as_micros() as u64),
     })
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_exit_status_tells_what_came_out() {
-        let all = [Outcome::Clean, Outcome::Undecided, Outcome::Blamed, Outcome::Unreached];
-        assert_eq!(all.map(status), [0, 0, 1, 3]);
-    }
 }

@@ -4,10 +4,11 @@ use serde_json::{Value, json};
 use std::fmt::Write as _;
 use std::io::{self, Write as _};
 use std::net::IpAddr;
-use tcphealth_core::path::{Hop, Judgement, Path, Plan, probes_to_see, span};
+use tcphealth_core::path::{Hop, Path, Plan, probes_to_see, span};
 use tcphealth_core::words::{Lang, Message};
 use tcphealth_core::{say, text};
-use tcphealth_linux::probe;
+
+use super::Found;
 
 /// The latest replies that the sparkline shows.
 const SPARKS: usize = 20;
@@ -50,26 +51,22 @@ impl Screen {
     }
 }
 
-/// The names of all hops, looked up once.
-pub(super) fn names(path: &Path) -> Vec<(IpAddr, String)> {
-    let hops = path.hops();
-    let addresses = hops.iter().flat_map(|hop| &hop.addresses);
-    addresses.filter_map(|(address, _)| Some((*address, probe::name_of(*address)?))).collect()
-}
-
-/// The table and the reasons.
-pub(super) fn report(path: &Path, judgement: &Judgement, names: &[(IpAddr, String)], lang: Lang) -> String {
+/// The segment to blame, the reasons, the table.
+pub(super) fn report(found: &Found, lang: Lang) -> String {
     let mut out = String::new();
-    if let Some(blame) = &judgement.blame {
+    if let Some(blame) = &found.judgement.blame {
         let _ = writeln!(out, "{} → {}", blame.from, blame.to);
     }
-    for why in &judgement.why {
+    for why in &found.judgement.why {
         let _ = writeln!(out, "{}", why.get(lang));
     }
-    out + "\n" + table(path, names, lang).trim_end()
+    for said in found.mtu.iter().flat_map(|mtu| mtu.sentences(found.path.length())) {
+        let _ = writeln!(out, "{}", said.get(lang));
+    }
+    out + "\n" + &table(&found.path, &found.labels, lang)
 }
 
-fn table(path: &Path, names: &[(IpAddr, String)], lang: Lang) -> String {
+fn table(path: &Path, labels: &[(IpAddr, String)], lang: Lang) -> String {
     let head = text! {
         en: "hop  address                                   lost/sent   95 % interval     last      min      p50      p95     step  ms",
         ko: "홉   주소                                      손실/송신   95 % 구간        최근     최소     중앙      p95     증가  ms",
@@ -77,7 +74,7 @@ fn table(path: &Path, names: &[(IpAddr, String)], lang: Lang) -> String {
     let mut out = format!("{}\n", head.get(lang));
     let mut before = 0;
     for hop in path.hops() {
-        let _ = writeln!(out, "{}", row(&hop, names, &mut before, lang));
+        let _ = writeln!(out, "{}", row(&hop, labels, &mut before, lang));
         for (address, count) in hop.addresses.iter().filter(|(address, _)| Some(*address) != hop.address()) {
             let _ = writeln!(out, "     {address} ({count})");
         }
@@ -85,13 +82,13 @@ fn table(path: &Path, names: &[(IpAddr, String)], lang: Lang) -> String {
     out
 }
 
-fn row(hop: &Hop, names: &[(IpAddr, String)], before_us: &mut u32, lang: Lang) -> String {
+fn row(hop: &Hop, labels: &[(IpAddr, String)], before_us: &mut u32, lang: Lang) -> String {
     let Some(address) = hop.address() else {
         let silent = text! { en: "no reply", ko: "응답 없음" };
         return format!("{:>3}  {:<40}  {:>4}/{:<5}", hop.ttl, silent.get(lang), hop.lost, hop.sent);
     };
-    let name = names.iter().find(|(known, _)| *known == address);
-    let label = name.map_or_else(|| address.to_string(), |(_, name)| format!("{address} {name}"));
+    let known = labels.iter().filter(|(known, _)| *known == address).map(|(_, label)| label.clone());
+    let label = std::iter::once(address.to_string()).chain(known).collect::<Vec<_>>().join(" ");
     let (low, high) = hop.loss_interval().unwrap_or((0.0, 1.0));
     let loss = format!("{:>4}/{:<5} {:>5.1} – {:>5.1} %", hop.lost, hop.sent, low * 100.0, high * 100.0);
     let times = hop.quantiles().map_or_else(String::new, |times| {
@@ -112,9 +109,10 @@ fn sparks(hop: &Hop) -> String {
 }
 
 /// The object for machines.
-pub(super) fn json(path: &Path, judgement: &Judgement, names: &[(IpAddr, String)], lang: Lang) -> String {
+pub(super) fn json(found: &Found, lang: Lang) -> String {
+    let Found { path, judgement, mtu, labels } = found;
     let why: Vec<&str> = judgement.why.iter().map(|why| why.get(lang)).collect();
-    let hops: Vec<Value> = path.hops().iter().map(|hop| json_hop(hop, names)).collect();
+    let hops: Vec<Value> = path.hops().iter().map(|hop| json_hop(hop, labels)).collect();
     let object = json!({
         "schema": "tcphealth.path/1",
         "target": path.plan.target,
@@ -124,31 +122,27 @@ pub(super) fn json(path: &Path, judgement: &Judgement, names: &[(IpAddr, String)
         "rounds": path.rounds,
         "reached": path.reached(),
         "hops": hops,
+        "branches": path.branches().len(),
         "route_changes": path.route_changes,
+        "mtu": mtu,
         "blame": judgement.blame,
         "why": why.join(" "),
     });
-    format!("{object:#}")
+    format!("{object:#}\n")
 }
 
-fn json_hop(hop: &Hop, names: &[(IpAddr, String)]) -> Value {
+fn json_hop(hop: &Hop, labels: &[(IpAddr, String)]) -> Value {
     let addresses: Vec<IpAddr> = hop.addresses.iter().map(|(address, _)| *address).collect();
+    let known: Vec<&String> = labels.iter().filter(|(at, _)| addresses.contains(at)).map(|(_, label)| label).collect();
     let ms = |us: u32| f64::from(us) / 1e3;
-    let mut object = json!({
+    json!({
         "ttl": hop.ttl,
         "addresses": addresses,
+        "labels": known,
         "sent": hop.sent,
         "lost": hop.lost,
         "loss": (hop.sent > 0).then(|| f64::from(hop.lost) / f64::from(hop.sent)),
         "rtt_ms": hop.quantiles().map(|times| json!({ "min": ms(times.min), "p50": ms(times.p50), "p95": ms(times.p95) })),
         "silent": hop.silent(),
-    });
-    let known: Vec<&str> =
-        names.iter().filter(|(at, _)| addresses.contains(at)).map(|(_, name)| name.as_str()).collect();
-    if !known.is_empty()
-        && let Some(map) = object.as_object_mut()
-    {
-        map.insert("names".to_owned(), json!(known));
-    }
-    object
+    })
 }
