@@ -18,6 +18,12 @@ mod rejected_by_router;
 mod reverse_path_filter;
 mod slow_connect;
 mod no_route;
+mod time_wait_natural;
+mod ports_running_out;
+mod ports_exhausted;
+mod time_wait_overflow;
+mod bind_before_connect;
+mod connection_churn;
 mod close_wait_leak;
 mod accept_stalled;
 mod requests_unread;
@@ -35,6 +41,7 @@ mod known;
 mod limits;
 mod summary;
 mod loss;
+mod ports;
 mod suspects;
 mod wording;
 #[cfg(test)]
@@ -60,6 +67,12 @@ pub const ALL: &[&Rule] = &[
     &reverse_path_filter::RULE,
     &slow_connect::RULE,
     &no_route::RULE,
+    &time_wait_natural::RULE,
+    &ports_running_out::RULE,
+    &ports_exhausted::RULE,
+    &time_wait_overflow::RULE,
+    &bind_before_connect::RULE,
+    &connection_churn::RULE,
     &close_wait_leak::RULE,
     &accept_stalled::RULE,
     &requests_unread::RULE,

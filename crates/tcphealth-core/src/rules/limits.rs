@@ -124,6 +124,76 @@ limits! {
         "From 3 % on interactive work is hardly possible.",
         "3 %부터는 대화형 작업이 거의 불가능하다.";
 
+    time_wait_mention_sockets = 1000.0, "own choice",
+        "TIME_WAIT on a listening port worth a line.",
+        "한 줄 알릴 만한 수신 포트의 TIME_WAIT 수.";
+    time_wait_mention_ratio = 0.5, "own choice",
+        "Share of tcp_max_tw_buckets worth a line.",
+        "한 줄 알릴 만한 tcp_max_tw_buckets 대비 비율.";
+    time_wait_overflow_warning_per_second = 1.0, "own choice",
+        "TIME_WAIT sockets destroyed early per second for a warning.",
+        "경고가 되는, 초당 일찍 파괴된 TIME_WAIT 수.";
+    time_wait_table_warning_ratio = 0.9, "own choice",
+        "Share of tcp_max_tw_buckets in use for a warning.",
+        "경고가 되는 tcp_max_tw_buckets 사용률.";
+    ports_info_ratio = 0.25, "own choice",
+        "Share of the local ports toward one destination worth a line.",
+        "한 목적지로 쓰이는 로컬 포트 비율이 이 값이면 한 줄 알린다.";
+    ports_warning_ratio = 0.5, "Cloudflare, connect() – why are you so slow?",
+        "From one half on the ports of the fast parity are used up and connect() searches long.",
+        "절반부터는 먼저 쓰는 홀짝의 포트가 바닥나 connect()가 오래 찾는다.";
+    ports_critical_ratio = 0.85, "own choice",
+        "So few ports are left that a burst takes them all.",
+        "남은 포트가 적어 한 번의 몰림으로 바닥난다.";
+    ports_exhausted_ratio = 0.99, "own choice",
+        "From here on connect() fails for want of a port.",
+        "이 비율부터는 포트가 없어 connect()가 실패한다.";
+    ports_level_ratio = 0.5, "own choice",
+        "Share of the ports that the present rate leads to.",
+        "현재 속도가 이끄는 포트 사용률.";
+    ports_warning_seconds = 600.0, "own choice",
+        "Time until the ports are used up for a warning.",
+        "경고가 되는, 포트가 바닥날 때까지의 시간.";
+    ports_critical_seconds = 60.0, "own choice",
+        "Time until the ports are used up that leaves none to react.",
+        "대응할 시간이 없는, 포트가 바닥날 때까지의 시간.";
+    ports_rate_seconds = 20.0, "own choice",
+        "TIME_WAIT ages over which the rate of new connections is taken.",
+        "새 연결 속도를 재는 TIME_WAIT 나이의 범위.";
+    bind_shared_expected = 10.0, "own choice",
+        "Ports that two destinations should share by chance before sharing none proves anything.",
+        "하나도 공유하지 않는 것이 증거가 되려면 우연으로 공유해야 하는 포트 수.";
+    bind_ratio_below = 0.45, "own choice",
+        "Below this use plain connect() has no reason to take ports of the second parity.",
+        "사용률이 이보다 낮으면 일반 connect()는 두 번째 홀짝의 포트를 쓸 이유가 없다.";
+    bind_second_parity_ratio = 0.25, "own choice",
+        "Share of second-parity ports that shows bind() before connect().",
+        "connect() 전에 bind()한다는 표시가 되는 두 번째 홀짝의 비율.";
+    bind_ports_min = 20.0, "own choice",
+        "Fewer ports than this show no pattern.",
+        "포트가 이보다 적으면 모양을 알 수 없다.";
+    bind_warning_ratio = 0.5, "own choice",
+        "Share of all local ports that binding programs hold for a warning.",
+        "경고가 되는, bind하는 프로그램이 쥔 로컬 포트 비율.";
+    bind_critical_ratio = 0.95, "own choice",
+        "From here on other programs' connect() fails.",
+        "이 비율부터는 다른 프로그램의 connect()가 실패한다.";
+    churn_info_per_second = 10.0, "own choice",
+        "Connections a second to one destination worth a line.",
+        "한 줄 알릴 만한, 한 목적지로의 초당 연결 수.";
+    churn_info_waiting = 0.1, "own choice",
+        "Connections that are always in handshake worth a line.",
+        "한 줄 알릴 만한, 항상 핸드셰이크 중인 연결 수.";
+    churn_warning_per_second = 50.0, "own choice",
+        "Connections a second for a warning, together with what they wait.",
+        "(대기와 함께) 경고가 되는 초당 연결 수.";
+    churn_warning_waiting = 1.0, "own choice",
+        "Connections that are always in handshake for a warning.",
+        "경고가 되는, 항상 핸드셰이크 중인 연결 수.";
+    churn_storm_seconds = 10.0, "own choice",
+        "A storm of connections shorter than this is no way of working.",
+        "연결 몰림이 이보다 짧으면 상시 동작으로 보지 않는다.";
+
     accept_overflow_warning_count = 5.0, "own choice",
         "Overflows in one window from which an overflowing accept queue is a warning, with the rate.",
         "한 구간에서 accept 큐 넘침이 경고가 되는 횟수(초당 비율과 함께).";

@@ -161,7 +161,7 @@ pub(super) mod tests {
         peers.iter().fold(Scene::new(), |scene, &(address, sent, again, dsack)| {
             let scene = scene.route(address, gateway, "eth0");
             (0..2).fold(scene, |scene, half| {
-                let share = |count: u64| (count + half) / 2;
+                let share = |count: u64| u64::midpoint(count, half);
                 let remote = format!("{address}:{}", 80 + half);
                 let before = sender(&remote, 100, 0, 0, rtt_us);
                 let after = sender(&remote, 100 + share(sent) + share(again), share(again), share(dsack), rtt_us);

@@ -108,10 +108,11 @@ impl Scene {
     }
 
     /// A socket that is there at both looks, as it was and as it is.
-    pub(crate) fn kept(mut self, before: Socket, after: Socket) -> Self {
-        let cookie = self.cookie();
-        self.first.push(Socket { cookie, ..before });
-        self.second.push(Socket { cookie, ..after });
+    pub(crate) fn kept(mut self, mut before: Socket, mut after: Socket) -> Self {
+        before.cookie = self.cookie();
+        after.cookie = before.cookie;
+        self.first.push(before);
+        self.second.push(after);
         self
     }
 
@@ -121,16 +122,16 @@ impl Scene {
     }
 
     /// A socket of the first look only.
-    pub(crate) fn gone(mut self, socket: Socket) -> Self {
-        let cookie = self.cookie();
-        self.first.push(Socket { cookie, ..socket });
+    pub(crate) fn gone(mut self, mut socket: Socket) -> Self {
+        socket.cookie = self.cookie();
+        self.first.push(socket);
         self
     }
 
     /// A socket of the second look only.
-    pub(crate) fn born(mut self, socket: Socket) -> Self {
-        let cookie = self.cookie();
-        self.second.push(Socket { cookie, ..socket });
+    pub(crate) fn born(mut self, mut socket: Socket) -> Self {
+        socket.cookie = self.cookie();
+        self.second.push(socket);
         self
     }
 
