@@ -26,7 +26,7 @@ pub static RULE: Rule = Rule {
             ko: "문제가 아니다. 먼저 닫은 쪽이 마지막 ACK 유실에 대비해 60초간 TIME_WAIT를 둔다. 하나에 0.25~0.5 kB쯤 들고, 서버 쪽이므로 임시 \
                  포트는 쓰지 않는다."
         },
-        act: text! { en: "Nothing.", ko: "할 일 없음." },
+        act: text! { en: "Nothing: leave them alone.", ko: "할 일 없음: 그대로 둔다." },
         sources: "RFC 9293 §3.6.1; RFC 1337; include/net/tcp.h TCP_TIMEWAIT_LEN",
     },
     rank: 99,
