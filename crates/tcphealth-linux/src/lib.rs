@@ -17,6 +17,7 @@ mod packet_socket;
 mod watch;
 mod host;
 pub mod probe;
+pub mod sysstat_live;
 
 pub use clock::boot_ns;
 pub use error::Error;

@@ -152,7 +152,7 @@ impl Header {
             upgraded: 0,
             machine,
             ust_time: machine.u64(bytes, 0),
-            hz: shape.long_at(0).map_or(100, |at| machine.long(bytes, at)),
+            hz: shape.long_at(0).map_or(0, |at| machine.long(bytes, at)),
             cpus: field(0),
             date: (byte(0), byte(1), field(2).cast_signed()),
             shapes: [shape, act, rec],
@@ -166,6 +166,12 @@ impl Header {
             timezone: name(263, 8),
             activities: Vec::new(),
         }
+    }
+
+    /// The head of a file that this machine writes, before anything is known of it.
+    pub fn of_this_machine() -> Self {
+        let machine = Machine { big_endian: cfg!(target_endian = "big"), long32: false };
+        Self::from_bytes(machine, Shape::new(1, 1, 12), &[])
     }
 
     /// How many CPUs a report names for a stored count: the count has one more than there are.

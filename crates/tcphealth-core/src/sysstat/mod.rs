@@ -16,3 +16,5 @@ pub mod clock;
 pub mod walk;
 pub mod style;
 pub mod text;
+pub mod live;
+pub mod writer;

@@ -147,6 +147,15 @@ impl<'a> Outs<'a> {
         }
     }
 
+    /// Shows what the first lane holds.
+    ///
+    /// # Errors
+    /// When that cannot be done.
+    pub fn flush(&mut self) -> std::io::Result<()> {
+        self.end_section(1);
+        self.failed.take().map_or(Ok(()), Err)
+    }
+
     /// Shows the first `lanes` lanes and forgets the others.
     pub fn end_section(&mut self, lanes: usize) {
         self.spill(1);
@@ -432,6 +441,11 @@ impl Lane {
             printer.close(out, step);
         }
     }
+}
+
+/// Whether a moment of a live report is behind a bound.
+pub fn later(at: &Stamp, bound: Bound) -> bool {
+    against(at, bound, false) == Ordering::Greater
 }
 
 /// How a moment stands to a bound; `next_day`: the records have passed midnight since the first.

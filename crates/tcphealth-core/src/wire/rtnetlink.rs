@@ -10,6 +10,8 @@ use crate::snapshot::{Interface, NeighbourState, Qdisc, Route};
 
 /// `RTM_NEWLINK`.
 pub const NEWLINK: u16 = 16;
+/// `RTM_NEWSTATS`.
+pub const NEWSTATS: u16 = 92;
 /// `RTM_NEWROUTE`.
 pub const NEWROUTE: u16 = 24;
 /// `RTM_NEWNEIGH`.
@@ -29,6 +31,20 @@ const OPERSTATES: [&str; 7] = ["unknown", "notpresent", "down", "lowerlayerdown"
 /// All links of the namespace.
 pub fn links_request() -> Vec<u8> {
     request(18, true, &[0; 16])
+}
+
+/// The counters of all links, `IFLA_STATS_LINK_64` and nothing else.
+pub fn stats_request() -> Vec<u8> {
+    let mut body = [0; 12];
+    body[8] = 1;
+    request(94, true, &body)
+}
+
+/// `RTM_NEWSTATS`: a link's index and its `rtnl_link_stats64`, shorter than this from an older kernel. `None` when the message
+/// holds no counters.
+pub fn link_stats(body: &[u8]) -> Option<(u32, [u64; 23])> {
+    let (_, stats) = attributes(body.get(12..)?).find(|(kind, _)| *kind == 1)?;
+    Some((u32_at(body, 4)?, std::array::from_fn(|n| u64_at(stats, 8 * n).unwrap_or(0))))
 }
 
 /// The route to one peer, as the kernel would choose it now.

@@ -1,6 +1,9 @@
 //! `tcphealth sar`: sar's network reports, from files and live.
 
+mod collector;
+mod live;
 mod options;
+mod output;
 
 use std::ffi::OsString;
 use std::io::{IsTerminal, Write};
@@ -11,6 +14,8 @@ use tcphealth_core::sysstat::input::{Input, Trouble};
 use tcphealth_core::sysstat::record::{Moment, Reader};
 use tcphealth_core::sysstat::text::{SarPrinter, Settings, banner};
 use tcphealth_core::sysstat::walk::{Choice, Outs, Walk};
+
+use tcphealth_linux::sysstat_live::terminal_rows;
 
 use self::options::{Options, Request};
 use super::sysstat::environment;
@@ -36,7 +41,7 @@ pub(crate) fn run(words: &[OsString]) -> u8 {
 fn report(options: &Options) -> Result<(), Failure> {
     match &options.file {
         Some(file) => from_file(options, file),
-        None => Err(Failure::line(1, "live: not yet")),
+        None => live::report(options),
     }
 }
 
@@ -45,7 +50,7 @@ fn settings(options: &Options) -> Settings {
     let mut settings = options.settings.clone();
     settings.style.colours = environment::colours(terminal);
     settings.dialect = environment::dialect();
-    settings.rows = environment::rows(None);
+    settings.rows = environment::rows(terminal_rows().filter(|_| terminal));
     settings
 }
 

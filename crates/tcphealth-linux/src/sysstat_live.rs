@@ -1,0 +1,377 @@
+//! What sysstat's collector reads: whole files again and again, interfaces, Fibre Channel hosts, CPUs; of this machine or of a
+//! fake one in a directory.
+//!
+//! Source: include/uapi/linux/{if_link,ethtool}.h, Documentation/ABI/testing/sysfs-class-net, sysfs-class-fc_host.
+
+use std::collections::HashMap;
+use std::fs::File as Handle;
+use std::io::{self, ErrorKind};
+use std::os::unix::fs::FileExt;
+use std::path::{Path, PathBuf};
+
+use nix::errno::Errno;
+use nix::libc;
+use nix::sys::socket::{AddressFamily, SockFlag, SockType, socket};
+use tcphealth_core::sysstat::live::{FcHost, File, Link};
+use tcphealth_core::wire::rtnetlink::{self, NEWLINK, NEWSTATS, link_stats, links_request, stats_request};
+
+use crate::netlink::{Ended, Netlink, Protocol, feed};
+
+mod ethtool;
+
+/// `RTMGRP_LINK`: links that come, go, or change.
+const GROUP_LINK: u32 = 1;
+
+/// A machine that is read: this one, or a directory with its `proc` and `sys`.
+pub struct Machine {
+    root: PathBuf,
+    fake: bool,
+    open: HashMap<&'static str, Handle>,
+    links: Option<Links>,
+}
+
+/// Links by netlink: counters are asked for every time, names and speeds only when the kernel says that links changed.
+struct Links {
+    route: Netlink,
+    changes: Netlink,
+    ioctl: std::os::fd::OwnedFd,
+    known: HashMap<u32, Link>,
+}
+
+impl Machine {
+    /// This machine.
+    pub fn live() -> Self {
+        Self { root: PathBuf::from("/"), fake: false, open: HashMap::new(), links: Links::open().ok() }
+    }
+
+    /// The machine in a directory.
+    pub fn fake(root: &Path) -> Self {
+        Self { root: root.to_owned(), fake: true, open: HashMap::new(), links: None }
+    }
+
+    /// Goes on with the machine in another directory.
+    pub fn move_to(&mut self, root: &Path) {
+        self.open.clear();
+        root.clone_into(&mut self.root);
+    }
+
+    /// Whether the machine is there.
+    pub fn exists(&self) -> bool {
+        self.root.join("proc").is_dir()
+    }
+
+    /// Reads a whole file below `/proc`; false when it is not there. Files stay open between readings.
+    ///
+    /// # Errors
+    /// What the system says.
+    pub fn text(&mut self, file: File, buffer: &mut Vec<u8>) -> io::Result<bool> {
+        buffer.clear();
+        let path = file.path();
+        if !self.open.contains_key(path) {
+            match Handle::open(self.root.join("proc").join(path)) {
+                Ok(handle) => self.open.insert(path, handle),
+                Err(error) if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::PermissionDenied) => {
+                    return Ok(false);
+                }
+                Err(error) => return Err(error),
+            };
+        }
+        let Some(handle) = self.open.get(path) else { return Ok(false) };
+        read_again(handle, buffer)?;
+        Ok(true)
+    }
+
+    /// The interfaces with their counters, by netlink; `None` where that cannot be used and the file has to be read.
+    pub fn links(&mut self, links: &mut Vec<Link>) -> Option<()> {
+        let reader = self.links.as_mut()?;
+        let done = reader.read(links);
+        if done.is_err() {
+            self.links = None;
+        }
+        done.ok()
+    }
+
+    /// Adds speed and duplex to interfaces that were read from the file.
+    pub fn add_speeds(&self, links: &mut [Link]) {
+        for link in links {
+            let folder = self.root.join("sys/class/net").join(String::from_utf8_lossy(&link.name).as_ref());
+            link.duplex = match std::fs::read_to_string(folder.join("duplex")).as_deref().map(str::trim) {
+                Ok("full") => 2,
+                Ok("half") => 1,
+                _ => continue,
+            };
+            let speed = std::fs::read_to_string(folder.join("speed")).unwrap_or_default();
+            // sysstat scans an unsigned number, so that -1 would become 2³² − 1.
+            link.speed_mbit = speed.trim().parse::<i64>().map_or(0, |speed| u64::from(speed as u32));
+        }
+    }
+
+    /// The Fibre Channel hosts, in the order of their names; counters are hexadecimal.
+    pub fn fc_hosts(&self) -> Vec<FcHost> {
+        let folder = self.root.join("sys/class/fc_host");
+        let names = std::fs::read_dir(&folder).into_iter().flatten().flatten();
+        let mut names: Vec<String> = names
+            .filter_map(|entry| entry.file_name().into_string().ok())
+            .filter(|name| name.starts_with("host"))
+            .collect();
+        names.sort();
+        let value = |name: &str, counter: &str| {
+            let text = std::fs::read_to_string(folder.join(name).join("statistics").join(counter)).unwrap_or_default();
+            u64::from_str_radix(text.trim().trim_start_matches("0x"), 16).unwrap_or(0)
+        };
+        let counters = ["rx_frames", "tx_frames", "rx_words", "tx_words"];
+        names.into_iter().map(|name| (name.clone(), counters.map(|counter| value(&name, counter)))).collect()
+    }
+
+    /// How many CPUs the machine has, online or not.
+    pub fn cpus(&self) -> u32 {
+        let entries = std::fs::read_dir(self.root.join("sys/devices/system/cpu")).into_iter().flatten().flatten();
+        let count = entries.filter(|entry| entry.file_name().to_str().and_then(cpu_number).is_some()).count();
+        (count as u32).max(1)
+    }
+
+    /// The numbers of the CPUs that are online, as `/proc/stat` lists them.
+    pub fn online(&self) -> Vec<u32> {
+        let text = std::fs::read_to_string(self.root.join("proc/stat")).unwrap_or_default();
+        text.lines().filter_map(|line| cpu_number(line.split(' ').next()?)).collect()
+    }
+
+    /// Hundredths of a second since boot.
+    ///
+    /// # Errors
+    /// When a fake machine does not tell.
+    pub fn uptime_cs(&self) -> io::Result<u64> {
+        if !self.fake {
+            return Ok(crate::clock::boot_ns() / 10_000_000);
+        }
+        let text = std::fs::read_to_string(self.root.join("proc/uptime"))?;
+        let (seconds, hundredths) =
+            text.split_whitespace().next().and_then(|word| word.split_once('.')).unwrap_or(("", ""));
+        let number = |word: &str| word.parse::<u64>().map_err(|_| io::Error::from(ErrorKind::InvalidData));
+        Ok(number(seconds)? * 100 + number(hundredths)?)
+    }
+}
+
+/// What `uname` calls this machine: system, host, release, hardware.
+pub fn names() -> [Vec<u8>; 4] {
+    // SAFETY: all-zero is a valid `utsname`; uname writes to it only and keeps no pointer.
+    let names = unsafe {
+        let mut names: libc::utsname = std::mem::zeroed();
+        libc::uname(&raw mut names);
+        names
+    };
+    let text = |field: &[libc::c_char]| {
+        field.iter().take_while(|&&byte| byte != 0).map(|&byte| byte.cast_unsigned()).collect()
+    };
+    [text(&names.sysname), text(&names.nodename), text(&names.release), text(&names.machine)]
+}
+
+/// How many lines the terminal behind standard output has.
+pub fn terminal_rows() -> Option<u16> {
+    let mut size = libc::winsize { ws_row: 0, ws_col: 0, ws_xpixel: 0, ws_ypixel: 0 };
+    // SAFETY: the kernel writes a `winsize` to the place it is given, which outlives the call.
+    let failed = unsafe { libc::ioctl(libc::STDOUT_FILENO, libc::TIOCGWINSZ, &raw mut size) } != 0;
+    (!failed && size.ws_row > 0).then_some(size.ws_row)
+}
+
+/// The number in `cpu12`.
+fn cpu_number(name: &str) -> Option<u32> {
+    name.strip_prefix("cpu")?.parse().ok()
+}
+
+fn read_again(handle: &Handle, buffer: &mut Vec<u8>) -> io::Result<()> {
+    let mut length = 0;
+    loop {
+        if buffer.len() - length < 4096 {
+            buffer.resize((buffer.len() * 2).max(16 * 1024), 0);
+        }
+        match handle.read_at(buffer.get_mut(length..).unwrap_or_default(), length as u64) {
+            Ok(0) => break,
+            Ok(got) => length += got,
+            Err(error) if error.kind() == ErrorKind::Interrupted => {}
+            Err(error) => return Err(error),
+        }
+    }
+    buffer.truncate(length);
+    Ok(())
+}
+
+impl Links {
+    fn open() -> Result<Self, Errno> {
+        let changes = Netlink::open(Protocol::Route, GROUP_LINK)?;
+        let route = Netlink::open(Protocol::Route, 0)?;
+        let ioctl = socket(AddressFamily::Inet, SockType::Datagram, SockFlag::SOCK_CLOEXEC, None)?;
+        Ok(Self { route, changes, ioctl, known: HashMap::new() })
+    }
+
+    fn read(&mut self, links: &mut Vec<Link>) -> Result<(), Errno> {
+        if self.changed() || self.known.is_empty() {
+            self.learn()?;
+        }
+        let counters = self.counters()?;
+        if counters.iter().any(|(index, _)| !self.known.contains_key(index)) {
+            self.learn()?;
+        }
+        links.clear();
+        for (index, stats) in counters {
+            // A link that came and went between both questions is left for the next reading.
+            let Some(known) = self.known.get(&index) else { continue };
+            links.push(Link { columns: columns(&stats), ..known.clone() });
+        }
+        Ok(())
+    }
+
+    /// Empties the queue of changes; a queue that overflowed held some.
+    fn changed(&mut self) -> bool {
+        let mut changed = false;
+        loop {
+            match self.changes.read_queued() {
+                Ok(bytes) => changed |= !bytes.is_empty(),
+                Err(Errno::EAGAIN) => return changed,
+                Err(Errno::ENOBUFS) => changed = true,
+                Err(_) => return true,
+            }
+        }
+    }
+
+    fn learn(&mut self) -> Result<(), Errno> {
+        self.known.clear();
+        let (known, ioctl) = (&mut self.known, &self.ioctl);
+        ask(&mut self.route, &links_request(), &mut |kind, body| {
+            if kind != NEWLINK {
+                return;
+            }
+            if let Ok(link) = rtnetlink::link(body) {
+                let up = body.get(8).is_some_and(|flags| flags & 1 != 0);
+                let (speed_mbit, duplex) = if up { ethtool::link(ioctl, &link.name) } else { (0, 0) };
+                let name = link.name.into_bytes();
+                known.insert(link.ifindex, Link { name, speed_mbit, duplex, ..Link::default() });
+            }
+        })
+    }
+
+    fn counters(&mut self) -> Result<Vec<(u32, [u64; 23])>, Errno> {
+        let mut all = Vec::with_capacity(self.known.len());
+        ask(&mut self.route, &stats_request(), &mut |kind, body| {
+            if kind == NEWSTATS {
+                all.extend(link_stats(body));
+            }
+        })?;
+        Ok(all)
+    }
+}
+
+fn ask(socket: &mut Netlink, request: &[u8], each: &mut dyn FnMut(u16, &[u8])) -> Result<(), Errno> {
+    let ended = socket.ask(request, &mut |chunk| {
+        feed("rtnetlink", chunk, &mut |kind, body, _| {
+            each(kind, body);
+            Ok(())
+        })
+    });
+    match ended {
+        Ok(Ended::Done) => Ok(()),
+        _ => Err(Errno::EOPNOTSUPP),
+    }
+}
+
+/// `rtnl_link_stats64` → the columns of `/proc/net/dev`, as `dev_seq_printf_stats()` adds them up.
+fn columns(stats: &[u64; 23]) -> [u64; 16] {
+    let &[
+        rx_packets,
+        tx_packets,
+        rx_bytes,
+        tx_bytes,
+        rx_errors,
+        tx_errors,
+        rx_dropped,
+        tx_dropped,
+        multicast,
+        collisions,
+        rx_length,
+        rx_over,
+        rx_crc,
+        rx_frame,
+        rx_fifo,
+        rx_missed,
+        tx_aborted,
+        tx_carrier,
+        tx_fifo,
+        tx_heartbeat,
+        tx_window,
+        rx_compressed,
+        tx_compressed,
+    ] = stats;
+    let sum = |parts: &[u64]| parts.iter().fold(0_u64, |sum, part| sum.wrapping_add(*part));
+    [
+        rx_bytes,
+        rx_packets,
+        rx_errors,
+        sum(&[rx_dropped, rx_missed]),
+        rx_fifo,
+        sum(&[rx_length, rx_over, rx_crc, rx_frame]),
+        rx_compressed,
+        multicast,
+        tx_bytes,
+        tx_packets,
+        tx_errors,
+        tx_dropped,
+        tx_fifo,
+        collisions,
+        sum(&[tx_carrier, tx_aborted, tx_window, tx_heartbeat]),
+        tx_compressed,
+    ]
+}
+
+#[cfg(test)]
+mod tests {
+    use tcphealth_core::sysstat::live::Gathered;
+
+    use super::*;
+
+    /// The file and netlink are two views of the same counters; loopback may carry traffic between both readings.
+    #[test]
+    fn netlink_tells_what_the_file_tells() {
+        let mut machine = Machine::live();
+        let mut links = Vec::new();
+        machine.links(&mut links).expect("rtnetlink has counters since Linux 4.7");
+        let mut text = Vec::new();
+        assert!(machine.text(File::Dev, &mut text).unwrap());
+        let mut gathered = Gathered::default();
+        gathered.take(File::Dev, &text, &[]).unwrap();
+        machine.add_speeds(&mut gathered.links);
+        assert!(!links.is_empty());
+        let about = |link: &Link| (link.name.clone(), link.speed_mbit, link.duplex);
+        assert_eq!(links.iter().map(about).collect::<Vec<_>>(), gathered.links.iter().map(about).collect::<Vec<_>>());
+        for (by_netlink, by_file) in links.iter().zip(&gathered.links) {
+            assert!(by_netlink.columns.iter().zip(&by_file.columns).all(|(before, after)| before <= after));
+        }
+    }
+
+    #[test]
+    fn a_file_is_read_again_from_its_beginning() {
+        let folder = tempfile::tempdir().unwrap();
+        std::fs::create_dir_all(folder.path().join("proc/net")).unwrap();
+        let long = "Tcp: 1\n".repeat(5000);
+        std::fs::write(folder.path().join("proc/net/snmp"), &long).unwrap();
+        let mut machine = Machine::fake(folder.path());
+        let mut text = Vec::new();
+        for _ in 0..2 {
+            assert!(machine.text(File::Snmp, &mut text).unwrap());
+            assert_eq!(text, long.as_bytes());
+        }
+        assert!(!machine.text(File::Nfs, &mut text).unwrap());
+    }
+
+    #[test]
+    fn a_fake_machine_tells_its_uptime_and_its_cpus() {
+        let folder = tempfile::tempdir().unwrap();
+        for cpu in ["cpu0", "cpu1", "cpufreq"] {
+            std::fs::create_dir_all(folder.path().join("sys/devices/system/cpu").join(cpu)).unwrap();
+        }
+        std::fs::create_dir_all(folder.path().join("proc")).unwrap();
+        std::fs::write(folder.path().join("proc/stat"), "cpu  1 2\ncpu0 1 2\nintr 0\n").unwrap();
+        std::fs::write(folder.path().join("proc/uptime"), "7192.55 29212.05\n").unwrap();
+        let machine = Machine::fake(folder.path());
+        assert_eq!((machine.cpus(), machine.online(), machine.uptime_cs().unwrap()), (2, vec![0], 719_255));
+    }
+}
