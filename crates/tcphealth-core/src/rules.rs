@@ -10,6 +10,7 @@ use crate::words::Text;
 
 mod retransmit_local;
 mod retransmit_remote;
+mod lossy_hop;
 mod connect_unanswered;
 mod connect_refused;
 mod neighbour_unreachable;
@@ -59,6 +60,7 @@ pub use summary::summary;
 pub const ALL: &[&Rule] = &[
     &retransmit_local::RULE,
     &retransmit_remote::RULE,
+    &lossy_hop::RULE,
     &connect_unanswered::RULE,
     &connect_refused::RULE,
     &neighbour_unreachable::RULE,
@@ -117,6 +119,8 @@ pub enum Ask {
     Cgroup,
     /// Descriptors without a socket.
     Ghosts,
+    /// What probes to a peer meet.
+    Path,
     /// Something listened to while the window lasts.
     Watch(Watch),
 }

@@ -11,6 +11,7 @@ mod cgroup;
 mod ghosts;
 mod network;
 mod owner;
+pub(crate) mod path;
 mod process;
 
 /// Until when to search.
@@ -49,8 +50,8 @@ pub(crate) fn answer(asked: &BTreeSet<Question>, budget: Duration) -> Vec<(Quest
             Question::Qdisc { ifindex } => network.qdisc(*ifindex).map(Fact::Qdisc),
             Question::Cgroup { id } => cgroup::cgroup(*id, deadline),
             Question::Ghosts { pid } => ghosts::ghosts(*pid, &mut Source::live(None), deadline).map(Fact::Ghosts),
-            // What has not been listened to is past.
-            Question::Watch(_) => Err(Absent::NotAsked),
+            // What has not been listened to is past, and probes are sent only by the host's own leave.
+            Question::Watch(_) | Question::Path { .. } => Err(Absent::NotAsked),
         };
         answers.push((question.clone(), answer));
     }

@@ -47,6 +47,8 @@ pub struct Host {
     sys: bool,
     /// When the look before began, ns on the boot clock.
     before_ns: Option<u64>,
+    /// How often each hop is probed when a rule asks for a path; `None` without leave to probe.
+    rounds: Option<u32>,
 }
 
 impl Host {
@@ -83,8 +85,14 @@ impl Host {
         Ok(self)
     }
 
+    /// With leave to probe the paths that rules ask for, each hop so often, about once a second.
+    pub fn probing(mut self, rounds: u32) -> Self {
+        self.rounds = Some(rounds);
+        self
+    }
+
     fn new(source: Source) -> Self {
-        Self { source, tables: Tables::default(), links: Links::default(), sys: true, before_ns: None }
+        Self { source, tables: Tables::default(), links: Links::default(), sys: true, before_ns: None, rounds: None }
     }
 
     /// Whether time passes between two looks by itself; a frozen host needs no waiting.
@@ -142,9 +150,21 @@ impl Host {
         let open: BTreeSet<Question> = asked.iter().filter(|asked| !answers.contains_key(*asked)).cloned().collect();
         let found = match self.source.thawed() {
             Some(saved) => open.into_iter().map(|asked| (asked.clone(), saved.answer(&asked))).collect(),
-            None => answer::answer(&open, budget),
+            None => self.find(&open, budget),
         };
         self.keep(found, answers)
+    }
+
+    /// Paths take their own time, and only with leave.
+    fn find(&self, asked: &BTreeSet<Question>, budget: Duration) -> Vec<(Question, Answer)> {
+        let mut found = answer::answer(asked, budget);
+        if let Some(rounds) = self.rounds {
+            let is_path = |question: &&Question| matches!(question, Question::Path { .. });
+            let probed = answer::path::paths(asked.iter().filter(is_path).cloned(), rounds);
+            found.retain(|(question, _)| !is_path(&question));
+            found.extend(probed);
+        }
+        found
     }
 
     /// Begins to listen in the namespace of the calling thread; [`Host::heard`] ends it. A frozen host knows what it heard.

@@ -80,6 +80,10 @@ pub(crate) struct CheckArgs {
     /// How to print the report.
     #[arg(long, value_name = "FORMAT", default_value = "text", value_parser = format_parser())]
     pub(crate) format: String,
+    /// Probe the paths to the peers that lose, each hop so often (40 unless given), about once a second.
+    #[arg(long, value_name = "PROBES", num_args = 0..=1, require_equals = true, default_missing_value = "40",
+          value_parser = clap::value_parser!(u32).range(1..=10_000), conflicts_with = "from")]
+    pub(crate) path: Option<u32>,
     /// Keep everything that is read, to judge it again with --from.
     #[arg(long, value_name = "DIR", conflicts_with = "from")]
     pub(crate) save: Option<PathBuf>,

@@ -2,6 +2,7 @@
 
 use std::net::IpAddr;
 
+use crate::path::Path;
 use crate::snapshot::{Absent, Fact, Listener, Neighbour, Owner, Process, Question, Route};
 use crate::window::Window;
 
@@ -67,6 +68,22 @@ impl<'a> Window<'a> {
     pub fn route(&self, peer: IpAddr) -> Known<&'a Route> {
         known(self, Question::Route { peer }, |fact| match fact {
             Fact::Route(route) => route.as_ref(),
+            _ => None,
+        })
+    }
+
+    /// What the probes to a peer met.
+    pub fn path(&self, peer: IpAddr, port: u16) -> Known<&'a Path> {
+        known(self, Question::Path { peer, port }, |fact| match fact {
+            Fact::Path(path) => Some(path),
+            _ => None,
+        })
+    }
+
+    /// All paths that were probed.
+    pub fn paths(&self) -> impl Iterator<Item = &'a Path> {
+        self.answers().values().filter_map(|answer| match answer {
+            Ok(Fact::Path(path)) => Some(path),
             _ => None,
         })
     }

@@ -396,6 +396,7 @@ pub(super) fn ruled_out(bad: &Bad, window: &Window) -> Vec<Message> {
         ko: "죽은 연결: 멈춘 연결 {stuck}개는 제외함",
         stuck = stuck
     });
+    list.extend(bad.worst().and_then(|peer| super::lossy_hop::why_no_hop(window, peer.address)));
     list
 }
 

@@ -16,6 +16,7 @@ fn kind(question: &Question) -> Ask {
         Question::Qdisc { .. } => Ask::Qdisc,
         Question::Cgroup { .. } => Ask::Cgroup,
         Question::Ghosts { .. } => Ask::Ghosts,
+        Question::Path { .. } => Ask::Path,
         Question::Watch(watch) => Ask::Watch(*watch),
     }
 }

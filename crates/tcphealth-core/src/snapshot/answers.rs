@@ -7,6 +7,7 @@ use std::net::IpAddr;
 use serde::{Deserialize, Serialize};
 
 use super::{Absent, Endpoint};
+use crate::path::Path;
 
 /// What a rule may ask.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
@@ -47,6 +48,13 @@ pub enum Question {
     Ghosts {
         /// Its id.
         pid: u32,
+    },
+    /// What do probes to this peer's port meet on the way? Never asked for without the user's leave.
+    Path {
+        /// The peer.
+        peer: IpAddr,
+        /// Its port.
+        port: u16,
     },
     /// Listen to something for the rest of the window.
     Watch(Watch),
@@ -273,6 +281,8 @@ pub enum Fact {
     },
     /// To [`Question::Ghosts`]: inodes of TCP descriptors that no dump has.
     Ghosts(Vec<u64>),
+    /// To [`Question::Path`].
+    Path(Path),
     /// To [`Question::Watch`].
     Heard(Heard),
 }

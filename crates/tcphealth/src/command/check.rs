@@ -21,7 +21,10 @@ pub(crate) fn run(args: &CheckArgs, speech: &Speech) -> anyhow::Result<ExitCode>
     if let Some(time) = args.timeout {
         give_up_after(time, format);
     }
-    let host = host(&args.look, args.save.as_deref())?;
+    let mut host = host(&args.look, args.save.as_deref())?;
+    if let Some(rounds) = args.path {
+        host = host.probing(rounds);
+    }
     let report = look(host, &args.look, speech)?;
     speech::print(&format.print(&report, &speech.style(format)))?;
     Ok(ExitCode::from(report.word.status()))
