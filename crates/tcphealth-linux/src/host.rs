@@ -100,6 +100,17 @@ impl Host {
         self.source.is_live()
     }
 
+    /// Whose snapshots these are.
+    ///
+    /// # Errors
+    /// What was saved is damaged.
+    pub fn identity(&mut self) -> Result<Identity, Error> {
+        if !self.is_live() {
+            self.source.begin()?;
+        }
+        Ok(identity(&mut self.source))
+    }
+
     /// All counters, now.
     pub fn counters(&mut self) -> Counters {
         self.tables.read(&mut self.source)

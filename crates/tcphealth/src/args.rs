@@ -7,6 +7,8 @@ use std::time::Duration;
 use clap::builder::PossibleValuesParser;
 use clap::{Args, ColorChoice, Parser, Subcommand, ValueEnum};
 use tcphealth_core::format::Format;
+
+use crate::command::Column;
 use tcphealth_core::path::{FLOWS_MAX, INTERVAL_US};
 
 const EXAMPLES: &str = "Examples:
@@ -54,6 +56,10 @@ pub(crate) enum Command {
     /// The probes are SYNs to the service's own port and need no privilege. A loss of 2 % needs 150 probes a hop: 2 min 38 s.
     /// Exit status: 0 nothing to blame, 1 a segment is blamed, 3 the path could not be probed.
     Path(PathArgs),
+    /// The TCP state diagram, with the sockets in each state.
+    States(StatesArgs),
+    /// The socket table, filtered with ss's words and grouped.
+    Sockets(SocketsArgs),
     /// The catalogue of rules with their limits.
     Rules(RulesArgs),
 }
@@ -100,6 +106,105 @@ pub(crate) struct WhyArgs {
     pub(crate) what: String,
     #[command(flatten)]
     pub(crate) look: LookArgs,
+}
+
+/// What `states` needs.
+#[derive(Debug, Args)]
+pub(crate) struct StatesArgs {
+    /// How to print them.
+    #[arg(long, value_name = "FORMAT", default_value = "text")]
+    pub(crate) format: TextOrJson,
+    /// Read a directory that `check --save` wrote.
+    #[arg(long, value_name = "DIR", conflicts_with = "netns")]
+    pub(crate) from: Option<PathBuf>,
+    /// Look into another network namespace: a name of ip-netns(8), or the id of a process in it.
+    #[arg(long, value_name = "NAME|PID")]
+    pub(crate) netns: Option<String>,
+}
+
+const SOCKETS_EXAMPLES: &str = "Examples:
+  tcphealth sockets state close-wait --by process
+  tcphealth sockets state time-wait and dst 10.0.0.0/8 --by destination --limit 10
+  tcphealth sockets '( dport = :443 or dport = :80 ) and not dst 192.0.2.0/24'
+  tcphealth sockets state established --sort total_retrans --limit 5 --format json
+";
+
+/// What `sockets` needs.
+#[derive(Debug, Args)]
+#[command(after_help = SOCKETS_EXAMPLES)]
+pub(crate) struct SocketsArgs {
+    /// Which: state NAME, exclude NAME, sport, dport, src, dst with = != < > <= >=, and, or, not, brackets.
+    #[arg(value_name = "FILTER")]
+    pub(crate) filter: Vec<String>,
+    /// Count them by what they have in common.
+    #[arg(long, value_name = "KEY", value_delimiter = ',')]
+    pub(crate) by: Vec<By>,
+    /// Largest first: recv_q, send_q, sockets or a field of tcp_info; or by state, local, remote.
+    #[arg(long, value_name = "COLUMN", value_parser = Column::parse)]
+    pub(crate) sort: Option<Column>,
+    /// No more lines than this.
+    #[arg(long, value_name = "N")]
+    pub(crate) limit: Option<usize>,
+    /// Name the process that holds each socket.
+    #[arg(long, short)]
+    pub(crate) process: bool,
+    /// How to print them.
+    #[arg(long, value_name = "FORMAT", default_value = "text")]
+    pub(crate) format: Table,
+    /// Read a directory that `check --save` wrote.
+    #[arg(long, value_name = "DIR", conflicts_with = "netns")]
+    pub(crate) from: Option<PathBuf>,
+    /// Look into another network namespace: a name of ip-netns(8), or the id of a process in it.
+    #[arg(long, value_name = "NAME|PID")]
+    pub(crate) netns: Option<String>,
+}
+
+/// What sockets may have in common.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum By {
+    /// The state.
+    State,
+    /// The process that holds it.
+    Process,
+    /// The listener that it arrived at.
+    Listener,
+    /// The address and port that it was connected to.
+    Destination,
+    /// The remote address.
+    Peer,
+    /// The remote network: /24, or /48 of IPv6.
+    Subnet,
+    /// The control group.
+    Cgroup,
+    /// The network namespace.
+    Netns,
+}
+
+impl By {
+    /// The key in JSON and CSV.
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::State => "state",
+            Self::Process => "process",
+            Self::Listener => "listener",
+            Self::Destination => "destination",
+            Self::Peer => "peer",
+            Self::Subnet => "subnet",
+            Self::Cgroup => "cgroup",
+            Self::Netns => "netns",
+        }
+    }
+}
+
+/// The formats of long tables.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Table {
+    /// For people.
+    Text,
+    /// For programs: schema tcphealth.sockets/1.
+    Json,
+    /// For spreadsheets (RFC 4180).
+    Csv,
 }
 
 /// What `rules` needs.

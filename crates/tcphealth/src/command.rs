@@ -9,9 +9,13 @@ use crate::speech::{self, Speech};
 mod check;
 mod path;
 mod rules;
+mod sockets;
+mod states;
 mod why;
 mod sar;
 mod sysstat;
+
+pub(crate) use sockets::Column;
 
 /// Runs what was typed.
 pub(crate) fn run(words: Vec<OsString>) -> ExitCode {
@@ -28,6 +32,8 @@ pub(crate) fn run(words: Vec<OsString>) -> ExitCode {
         Command::Check(args) => check::run(args, &speech),
         Command::Why(args) => why::run(args, &speech),
         Command::Path(args) => path::run(args, &speech),
+        Command::States(args) => states::run(args, &speech),
+        Command::Sockets(args) => sockets::run(args, &speech),
         Command::Rules(args) => rules::run(args, &speech),
     };
     done.unwrap_or_else(|error| {

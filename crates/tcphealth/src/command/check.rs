@@ -1,6 +1,7 @@
 //! `tcphealth check`: the verdict on this host; once, or again and again.
 
 use std::io::{self, Write};
+use std::path::Path;
 use std::process::ExitCode;
 use std::thread;
 use std::time::Duration;
@@ -21,7 +22,7 @@ pub(crate) fn run(args: &CheckArgs, speech: &Speech) -> anyhow::Result<ExitCode>
     if let Some(time) = args.timeout {
         give_up_after(time, format);
     }
-    let mut host = host(&args.look, args.save.as_deref())?;
+    let mut host = host(args.look.from.as_deref(), args.look.netns.as_deref(), args.save.as_deref())?;
     if let Some(rounds) = args.path {
         host = host.probing(rounds);
     }
@@ -30,16 +31,16 @@ pub(crate) fn run(args: &CheckArgs, speech: &Speech) -> anyhow::Result<ExitCode>
     Ok(ExitCode::from(report.word.status()))
 }
 
-/// The host that is meant.
-pub(crate) fn host(look: &LookArgs, save: Option<&std::path::Path>) -> anyhow::Result<Host> {
-    let mut host = match &look.from {
+/// The host that is meant: this one, or a saved one; in its own namespace, or in another.
+pub(crate) fn host(from: Option<&Path>, netns: Option<&str>, save: Option<&Path>) -> anyhow::Result<Host> {
+    let mut host = match from {
         Some(directory) => Host::frozen(directory)?,
         None => Host::live(),
     };
     if let Some(directory) = save {
         host = host.saving(directory)?;
     }
-    Ok(match &look.netns {
+    Ok(match netns {
         Some(which) => host.in_netns(which)?,
         None => host,
     })

@@ -18,7 +18,8 @@ pub(crate) fn run(args: &WhyArgs, speech: &Speech) -> anyhow::Result<ExitCode> {
     if rules::rule(rule).is_none() {
         bail!("there is no rule “{rule}”; `tcphealth rules` lists them");
     }
-    let report = check::look(check::host(&args.look, None)?, &args.look, speech)?;
+    let report =
+        check::look(check::host(args.look.from.as_deref(), args.look.netns.as_deref(), None)?, &args.look, speech)?;
     let style = speech.style(Format::Text);
     speech::print(&answer(&report, rule, &args.what, &style))?;
     Ok(ExitCode::SUCCESS)

@@ -1,0 +1,73 @@
+//! `tcphealth sockets`: the socket table, filtered with ss's words; every socket, or groups of them.
+
+use std::io::{self, BufWriter, Write};
+use std::process::ExitCode;
+
+use anyhow::anyhow;
+use tcphealth_core::rules::reason_of;
+use tcphealth_core::snapshot::Socket;
+use tcphealth_core::wire::sock_diag::{CONG, Family, INFO, SKMEMINFO};
+use tcphealth_linux::{Host, Request};
+
+use super::check;
+use crate::args::{SocketsArgs, Table};
+use crate::speech::{self, Speech};
+
+mod columns;
+mod filter;
+mod group;
+mod list;
+mod names;
+
+pub(crate) use columns::Column;
+use filter::Filter;
+
+/// Prints what the filter takes.
+pub(crate) fn run(args: &SocketsArgs, _: &Speech) -> anyhow::Result<ExitCode> {
+    let filter = match Filter::parse(&args.filter) {
+        Ok(filter) => filter,
+        Err(error) => {
+            eprintln!("tcphealth: {error:#}");
+            return Ok(ExitCode::from(2));
+        }
+    };
+    let mut host = check::host(args.from.as_deref(), args.netns.as_deref(), None)?;
+    let mut out = BufWriter::new(io::stdout().lock());
+    let printed = if args.by.is_empty() {
+        list::run(&mut host, &filter, args, &mut out)
+    } else {
+        group::run(&mut host, &filter, args, &mut out)
+    };
+    let printed = printed.and_then(|()| Ok(out.flush()?));
+    match printed.map_err(anyhow::Error::downcast::<io::Error>) {
+        Err(Ok(error)) => speech::ignore_broken_pipe(Err(error))?,
+        Err(Err(error)) => return Err(error),
+        Ok(()) => {}
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Which sockets to ask the kernel for: of a few states only, and no more of each than is printed.
+fn request(filter: &Filter, args: &SocketsArgs) -> Request {
+    let everything = args.by.is_empty() && args.format != Table::Text;
+    let sorted = args.sort.is_some_and(Column::needs_info);
+    let attributes = if everything || sorted { INFO | SKMEMINFO | CONG } else { 0 };
+    Request { states: filter.states, attributes, family: Family::Both }
+}
+
+/// Hands on what the filter takes, until something cannot be written any more.
+fn each(
+    host: &mut Host,
+    filter: &Filter,
+    request: Request,
+    take: &mut dyn FnMut(&Socket) -> io::Result<()>,
+) -> anyhow::Result<()> {
+    let mut done = Ok(());
+    let visited = host.sockets(request, &mut |socket| {
+        if done.is_ok() && filter.takes(socket) {
+            done = take(socket);
+        }
+    });
+    visited.map_err(|absent| anyhow!("the sockets: {}", reason_of(&absent).en))?;
+    Ok(done?)
+}

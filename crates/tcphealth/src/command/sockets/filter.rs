@@ -1,0 +1,447 @@
+//! ss's filter words → which sockets are meant: `state close-wait dport = :443 and not dst 10.0.0.0/8`.
+//!
+//! Source: ss(8), “STATE-FILTER” and “EXPRESSION”. Two predicates side by side are joined by `and`.
+
+use std::net::{IpAddr, ToSocketAddrs};
+
+use anyhow::{Context, anyhow, bail};
+use tcphealth_core::snapshot::{Endpoint, Socket, State};
+
+/// Which sockets are meant.
+#[derive(Debug)]
+pub(crate) struct Filter {
+    /// Bits of [`State::bit`].
+    pub(crate) states: u32,
+    expression: Option<Expression>,
+}
+
+#[derive(Debug)]
+enum Expression {
+    And(Box<Self>, Box<Self>),
+    Or(Box<Self>, Box<Self>),
+    Not(Box<Self>),
+    Port(Side, Compare, u16),
+    Address(Side, Place),
+}
+
+#[derive(Clone, Copy, Debug)]
+enum Side {
+    Local,
+    Remote,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Compare {
+    Equal,
+    Unequal,
+    Less,
+    Greater,
+    LessOrEqual,
+    GreaterOrEqual,
+}
+
+/// A network and a port; what is `None` may be anything.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Place {
+    network: Option<(IpAddr, u8)>,
+    port: Option<u16>,
+}
+
+/// Every state, and what ss calls some of them together.
+const ALL: u32 = 0xffe;
+const CONNECTED: u32 = ALL & !State::Listen.bit() & !State::Close.bit();
+const BUCKET: u32 = State::SynRecv.bit() | State::TimeWait.bit();
+const GROUPS: [(&str, u32); 5] = [
+    ("all", ALL),
+    ("connected", CONNECTED),
+    ("synchronized", CONNECTED & !State::SynSent.bit()),
+    ("bucket", BUCKET),
+    ("big", ALL & !BUCKET),
+];
+/// Spellings of ss that are neither its own output nor the kernel's names.
+const SPELLINGS: [(&str, State); 3] =
+    [("listening", State::Listen), ("closed", State::Close), ("unconnected", State::Close)];
+
+impl Filter {
+    /// Whether a socket is meant; the kernel has chosen by state already.
+    pub(crate) fn takes(&self, socket: &Socket) -> bool {
+        self.states & socket.state.bit() != 0
+            && self.expression.as_ref().is_none_or(|expression| expression.takes(socket))
+    }
+
+    /// Reads the words of a command line.
+    pub(crate) fn parse(words: &[String]) -> anyhow::Result<Self> {
+        let tokens = tokens(words);
+        let mut reader = Reader { tokens: &tokens, at: 0 };
+        let states = reader.states().with_context(|| reader.place())?;
+        let expression = match reader.peek() {
+            Some(_) => Some(reader.or().with_context(|| reader.place())?),
+            None => None,
+        };
+        if reader.peek().is_some() {
+            let place = reader.place();
+            return Err(anyhow!("a bracket closes that was never opened").context(place));
+        }
+        Ok(Self { states, expression })
+    }
+}
+
+impl Expression {
+    fn takes(&self, socket: &Socket) -> bool {
+        match self {
+            Self::And(a, b) => a.takes(socket) && b.takes(socket),
+            Self::Or(a, b) => a.takes(socket) || b.takes(socket),
+            Self::Not(a) => !a.takes(socket),
+            Self::Port(side, compare, port) => compare.holds(side.of(socket).port, *port),
+            Self::Address(side, place) => place.holds(side.of(socket)),
+        }
+    }
+}
+
+impl Side {
+    fn of(self, socket: &Socket) -> Endpoint {
+        match self {
+            Self::Local => socket.local,
+            Self::Remote => socket.remote,
+        }
+    }
+}
+
+impl Compare {
+    fn named(word: &str) -> Option<Self> {
+        Some(match word {
+            "=" | "==" | "eq" => Self::Equal,
+            "!=" | "ne" | "neq" => Self::Unequal,
+            "<" | "lt" => Self::Less,
+            ">" | "gt" => Self::Greater,
+            "<=" | "le" | "leq" => Self::LessOrEqual,
+            ">=" | "ge" | "geq" => Self::GreaterOrEqual,
+            _ => return None,
+        })
+    }
+
+    fn holds(self, a: u16, b: u16) -> bool {
+        match self {
+            Self::Equal => a == b,
+            Self::Unequal => a != b,
+            Self::Less => a < b,
+            Self::Greater => a > b,
+            Self::LessOrEqual => a <= b,
+            Self::GreaterOrEqual => a >= b,
+        }
+    }
+}
+
+impl Place {
+    fn holds(&self, endpoint: Endpoint) -> bool {
+        self.port.is_none_or(|port| port == endpoint.port)
+            && self.network.is_none_or(|(network, length)| inside(endpoint.address, network, length))
+    }
+}
+
+/// Whether an address lies in a network.
+fn inside(address: IpAddr, network: IpAddr, length: u8) -> bool {
+    let (address, network, width) = match (address, network) {
+        (IpAddr::V4(address), IpAddr::V4(network)) => (address.to_bits().into(), network.to_bits().into(), 32),
+        (IpAddr::V6(address), IpAddr::V6(network)) => (address.to_bits(), network.to_bits(), 128),
+        _ => return false,
+    };
+    let differ: u128 = address ^ network;
+    differ.checked_shr(width - u32::from(length)).unwrap_or(0) == 0
+}
+
+/// Words, with brackets and operators on their own even where no space parts them.
+fn tokens(words: &[String]) -> Vec<String> {
+    let mut tokens: Vec<String> = Vec::new();
+    for word in words.iter().flat_map(|word| word.split_whitespace()) {
+        let mut rest = word;
+        while !rest.is_empty() {
+            let length = operator(rest).unwrap_or_else(|| {
+                let ends = rest.char_indices().map(|(at, _)| at).skip(1);
+                ends.into_iter().find(|&at| rest.get(at..).and_then(operator).is_some()).unwrap_or(rest.len())
+            });
+            let (token, after) = rest.split_at(length);
+            tokens.push(token.to_owned());
+            rest = after;
+        }
+    }
+    tokens
+}
+
+/// Length of the operator that the text begins with.
+fn operator(text: &str) -> Option<usize> {
+    let known = ["&&", "||", "!=", "<=", ">=", "==", "(", ")", "!", "&", "|", "<", ">", "="];
+    known.iter().find(|operator| text.starts_with(**operator)).map(|operator| operator.len())
+}
+
+struct Reader<'a> {
+    tokens: &'a [String],
+    at: usize,
+}
+
+impl Reader<'_> {
+    fn peek(&self) -> Option<&str> {
+        self.tokens.get(self.at).map(String::as_str)
+    }
+
+    fn next(&mut self) -> Option<&str> {
+        self.at += 1;
+        self.tokens.get(self.at - 1).map(String::as_str)
+    }
+
+    fn skip(&mut self, words: &[&str]) -> bool {
+        let is = self.peek().is_some_and(|word| words.contains(&word));
+        self.at += usize::from(is);
+        is
+    }
+
+    /// Where reading stopped.
+    fn place(&self) -> String {
+        let at = self.at.min(self.tokens.len());
+        let before = self.tokens.get(..at).unwrap_or_default().join(" ");
+        format!("the filter, at the end of “{before}”")
+    }
+
+    /// `state A state B exclude C`, before everything else.
+    fn states(&mut self) -> anyhow::Result<u32> {
+        let (mut with, mut without) = (0, 0);
+        loop {
+            if self.skip(&["state"]) {
+                with |= self.state()?;
+            } else if self.skip(&["exclude"]) {
+                without |= self.state()?;
+            } else {
+                return Ok(if with == 0 { ALL } else { with } & !without);
+            }
+        }
+    }
+
+    fn state(&mut self) -> anyhow::Result<u32> {
+        let word = self.next().ok_or_else(|| anyhow!("the name of a state is missing"))?;
+        let plain = |text: &str| text.replace(['-', '_'], "").to_lowercase();
+        let wanted = plain(word);
+        let group = GROUPS.iter().find(|(name, _)| *name == wanted).map(|(_, mask)| *mask);
+        let spelling = SPELLINGS.iter().find(|(name, _)| *name == wanted).map(|(_, state)| state.bit());
+        let mut states = State::ALL.iter();
+        let state = states.find(|state| plain(state.name()) == wanted || plain(state.ss_name()) == wanted);
+        group
+            .or(spelling)
+            .or_else(|| state.map(|state| state.bit()))
+            .ok_or_else(|| anyhow!("there is no state “{word}”"))
+    }
+
+    fn or(&mut self) -> anyhow::Result<Expression> {
+        let mut left = self.and()?;
+        while self.skip(&["or", "|", "||"]) {
+            left = Expression::Or(Box::new(left), Box::new(self.and()?));
+        }
+        Ok(left)
+    }
+
+    fn and(&mut self) -> anyhow::Result<Expression> {
+        let mut left = self.not()?;
+        while self.skip(&["and", "&", "&&"]) || self.begins_predicate() {
+            left = Expression::And(Box::new(left), Box::new(self.not()?));
+        }
+        Ok(left)
+    }
+
+    fn begins_predicate(&self) -> bool {
+        self.peek().is_some_and(|word| !matches!(word, "or" | "|" | "||" | ")"))
+    }
+
+    fn not(&mut self) -> anyhow::Result<Expression> {
+        if self.skip(&["not", "!"]) {
+            return Ok(Expression::Not(Box::new(self.not()?)));
+        }
+        if self.skip(&["("]) {
+            let inner = self.or()?;
+            if !self.skip(&[")"]) {
+                bail!("a bracket is not closed");
+            }
+            return Ok(inner);
+        }
+        self.predicate()
+    }
+
+    fn predicate(&mut self) -> anyhow::Result<Expression> {
+        let word = self.next().ok_or_else(|| anyhow!("something must follow"))?.to_owned();
+        let compare = self.peek().and_then(Compare::named);
+        self.at += usize::from(compare.is_some());
+        let compare = compare.unwrap_or(Compare::Equal);
+        let side = match word.as_str() {
+            "sport" | "src" => Side::Local,
+            "dport" | "dst" => Side::Remote,
+            _ => bail!("“{word}” is none of sport, dport, src, dst, state (which comes first), and, or, not"),
+        };
+        let value = self.next().ok_or_else(|| anyhow!("{word} of what?"))?;
+        if word.ends_with("port") {
+            return Ok(Expression::Port(side, compare, port(value.strip_prefix(':').unwrap_or(value))?));
+        }
+        let address = Expression::Address(side, place(value)?);
+        match compare {
+            Compare::Equal => Ok(address),
+            Compare::Unequal => Ok(Expression::Not(Box::new(address))),
+            _ => bail!("addresses have no order: use sport or dport"),
+        }
+    }
+}
+
+/// A port by its number, or by its name in /etc/services.
+fn port(text: &str) -> anyhow::Result<u16> {
+    if let Ok(number) = text.parse() {
+        return Ok(number);
+    }
+    let services = std::fs::read_to_string("/etc/services").unwrap_or_default();
+    named_port(&services, text).ok_or_else(|| anyhow!("“{text}” is no port"))
+}
+
+fn named_port(services: &str, name: &str) -> Option<u16> {
+    let mut lines = services.lines().filter_map(|line| line.split('#').next());
+    lines.find_map(|line| {
+        let mut words = line.split_whitespace();
+        let (first, number) = (words.next()?, words.next()?.strip_suffix("/tcp")?);
+        (first == name || words.any(|alias| alias == name)).then(|| number.parse().ok())?
+    })
+}
+
+/// `10.0.0.0/8`, `10.0.0.1:443`, `[2001:db8::1]:443`, `2001:db8::/32`, `:443`, `*:443`, or a host name.
+fn place(text: &str) -> anyhow::Result<Place> {
+    if let Ok(network) = network(text) {
+        return Ok(Place { network: Some(network), port: None });
+    }
+    let (host, port_text) = text.rsplit_once(':').map_or((text, None), |(host, port)| (host, Some(port)));
+    let port = port_text.filter(|port| *port != "*").map(port).transpose()?;
+    let host = host.trim_start_matches('[').trim_end_matches(']');
+    let network = if host.is_empty() || host == "*" { None } else { Some(network(host).or_else(|_| resolve(host))?) };
+    Ok(Place { network, port })
+}
+
+fn network(text: &str) -> anyhow::Result<(IpAddr, u8)> {
+    let (address, length) = text.split_once('/').map_or((text, None), |(address, length)| (address, Some(length)));
+    let address: IpAddr = address.trim_start_matches('[').trim_end_matches(']').parse()?;
+    let width = if address.is_ipv4() { 32 } else { 128 };
+    let length = length.map_or(Ok(width), str::parse)?;
+    if length > width {
+        bail!("“/{length}” is longer than the address");
+    }
+    Ok((address.to_canonical(), if address.to_canonical() == address { length } else { length.saturating_sub(96) }))
+}
+
+fn resolve(host: &str) -> anyhow::Result<(IpAddr, u8)> {
+    let found = (host, 0).to_socket_addrs().with_context(|| format!("“{host}” is no address"))?.next();
+    let address = found.ok_or_else(|| anyhow!("“{host}” has no address"))?.ip().to_canonical();
+    Ok((address, if address.is_ipv4() { 32 } else { 128 }))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn socket(state: State, local: &str, remote: &str) -> Socket {
+        let endpoint = |text: &str| {
+            let address: std::net::SocketAddr = text.parse().unwrap();
+            Endpoint::new(address.ip(), address.port())
+        };
+        Socket { state, local: endpoint(local), remote: endpoint(remote), ..Socket::default() }
+    }
+
+    fn takes(filter: &str, socket: &Socket) -> bool {
+        Filter::parse(&[filter.to_owned()]).unwrap_or_else(|error| panic!("{filter}: {error:#}")).takes(socket)
+    }
+
+    fn states(filter: &str) -> u32 {
+        Filter::parse(&[filter.to_owned()]).unwrap().states
+    }
+
+    #[test]
+    fn states_have_the_names_of_the_kernel_and_of_ss() {
+        for name in ["close-wait", "CLOSE_WAIT", "CLOSE-WAIT"] {
+            assert_eq!(states(&format!("state {name}")), State::CloseWait.bit());
+        }
+        assert_eq!(states("state fin-wait-1 state fin_wait2"), State::FinWait1.bit() | State::FinWait2.bit());
+        assert_eq!([states("state listening"), states("state closed")], [State::Listen.bit(), State::Close.bit()]);
+        assert_eq!(states(""), ALL);
+    }
+
+    // ss(8): connected is all but listening and closed; synchronized is that without syn-sent; bucket is time-wait and syn-recv.
+    #[test]
+    fn groups_are_those_of_ss() {
+        let bits = |list: &[State]| list.iter().fold(0, |mask, state| mask | state.bit());
+        assert_eq!(states("state bucket"), bits(&[State::TimeWait, State::SynRecv]));
+        assert_eq!(states("state big") | states("state bucket"), bits(&State::ALL));
+        assert_eq!(bits(&State::ALL) & !states("state connected"), bits(&[State::Listen, State::Close]));
+        assert_eq!(states("state connected") & !states("state synchronized"), State::SynSent.bit());
+        assert_eq!(states("exclude listen"), bits(&State::ALL) & !State::Listen.bit());
+    }
+
+    #[test]
+    fn ports_are_compared() {
+        let one = socket(State::Established, "192.0.2.1:40000", "203.0.113.9:443");
+        for yes in
+            ["dport = :443", "dport 443", "dport == 443", "dport eq 443", "dport >= 443", "dport<=443", "dport != 80"]
+        {
+            assert!(takes(yes, &one), "{yes}");
+        }
+        for no in ["dport = 80", "dport > 443", "dport lt 443", "sport 443", "dport ne 443"] {
+            assert!(!takes(no, &one), "{no}");
+        }
+    }
+
+    #[test]
+    fn addresses_are_matched_by_prefix() {
+        let four = socket(State::Established, "192.0.2.1:40000", "203.0.113.9:443");
+        let six = socket(State::Established, "[2001:db8::1]:40000", "[2001:db8:1::9]:443");
+        for yes in [
+            "dst 203.0.113.0/24",
+            "dst 203.0.113.9",
+            "dst 203.0.113.9:443",
+            "dst :443",
+            "src 192.0.2.1:40000",
+            "dst 0.0.0.0/0",
+            "dst != 10.0.0.1",
+        ] {
+            assert!(takes(yes, &four), "{yes}");
+        }
+        for yes in
+            ["dst 2001:db8::/32", "dst [2001:db8:1::9]:443", "dst [2001:db8:1::9]", "dst ::/0", "src 2001:db8::1"]
+        {
+            assert!(takes(yes, &six), "{yes}");
+        }
+        for no in ["dst 203.0.113.0/30", "dst 203.0.113.9:80", "dst ::/0"] {
+            assert!(!takes(no, &four), "{no}");
+        }
+        assert!(takes("dst ::ffff:203.0.113.0/120", &four));
+    }
+
+    #[test]
+    fn and_binds_tighter_than_or_and_brackets_than_both() {
+        let one = socket(State::Established, "192.0.2.1:1", "203.0.113.9:2");
+        assert!(takes("dport 2 or sport 9 and sport 8", &one));
+        assert!(!takes("( dport 2 or sport 9 ) and sport 8", &one));
+        assert!(!takes("(dport 2||sport 9)&&sport 8", &one));
+        assert!(takes("not dport 3", &one) && takes("! ( dport 3 or dport 4 )", &one));
+        assert!(takes("state established dport 2 sport 1", &one));
+        assert!(!takes("state close-wait dport 2", &one));
+    }
+
+    #[test]
+    fn a_wrong_word_is_told_with_its_place() {
+        let wrong = |filter: &str| format!("{:#}", Filter::parse(&[filter.to_owned()]).unwrap_err());
+        assert!(wrong("state nonsense").contains("at the end of “state nonsense”: there is no state “nonsense”"));
+        assert!(wrong("dport = :70000").contains("no port"));
+        assert!(wrong("( dport 1").contains("not closed"));
+        assert!(wrong("dport 1 )").contains("never opened"));
+        assert!(wrong("dst 10.0.0.0/33").contains("10.0.0.0/33"));
+        assert!(wrong("dst < 10.0.0.1").contains("no order"));
+        assert!(wrong("port 5").contains("“port” is none of"));
+        assert!(wrong("dport").contains("of what?"));
+    }
+
+    #[test]
+    fn a_port_has_a_name() {
+        let services = "ssh 22/tcp # shell\nhttp 80/tcp www\ntftp 69/udp\n";
+        let port = |name| named_port(services, name);
+        assert_eq!([port("ssh"), port("www"), port("tftp"), port("no")], [Some(22), Some(80), None, None]);
+    }
+}

@@ -1,0 +1,183 @@
+//! One socket a line, written while the kernel tells of it; only `--sort` must wait for the last.
+
+use std::collections::BTreeMap;
+use std::io::{self, Write};
+
+use serde_json::{Map, Value, json};
+use tcphealth_core::snapshot::{FIELDS, SkMem, Socket, TcpInfo};
+use tcphealth_linux::Host;
+
+use super::columns::{Column, timer_name};
+use super::filter::Filter;
+use super::names::Names;
+use super::{each, request};
+use crate::args::{SocketsArgs, Table};
+
+/// Sockets that `--sort` keeps when no `--limit` says otherwise.
+const SORTED: usize = 1000;
+
+/// Writes all that the filter takes.
+pub(super) fn run(host: &mut Host, filter: &Filter, args: &SocketsArgs, out: &mut dyn Write) -> anyhow::Result<()> {
+    let mut names = Names::default();
+    if args.process {
+        each(host, filter, request(filter, args), &mut |socket| {
+            names.want_process(socket);
+            Ok(())
+        })?;
+        names.ask(host)?;
+    }
+    let mut page = Page { format: args.format, names, netns: host.identity()?.netns, written: 0 };
+    page.begin(out)?;
+    let left_out = match args.sort {
+        Some(column) => sorted(host, filter, args, column, &mut |socket| page.socket(socket, out))?,
+        None => in_order(host, filter, args, &mut |socket| page.socket(socket, out))?,
+    };
+    page.end(left_out, out)?;
+    if left_out > 0 && args.format != Table::Json {
+        eprintln!("{left_out} more were left out");
+    }
+    Ok(())
+}
+
+type Take<'a> = &'a mut dyn FnMut(&Socket) -> io::Result<()>;
+
+fn in_order(host: &mut Host, filter: &Filter, args: &SocketsArgs, take: Take<'_>) -> anyhow::Result<usize> {
+    let (limit, mut seen) = (args.limit.unwrap_or(usize::MAX), 0);
+    each(host, filter, request(filter, args), &mut |socket| {
+        seen += 1;
+        if seen > limit { Ok(()) } else { take(socket) }
+    })?;
+    Ok(seen.saturating_sub(limit))
+}
+
+/// Keeps the first ones by the column, no more than the limit at any time.
+fn sorted(
+    host: &mut Host,
+    filter: &Filter,
+    args: &SocketsArgs,
+    column: Column,
+    take: Take<'_>,
+) -> anyhow::Result<usize> {
+    let (limit, mut seen) = (args.limit.unwrap_or(SORTED), 0_usize);
+    let mut kept: BTreeMap<((u128, u128), usize), Socket> = BTreeMap::new();
+    each(host, filter, request(filter, args), &mut |socket| {
+        let (first, second) = column.key(socket);
+        let key = if column.ascends() { (first, second) } else { (u128::MAX - first, u128::MAX - second) };
+        seen += 1;
+        kept.insert((key, seen), socket.clone());
+        if kept.len() > limit {
+            kept.pop_last();
+        }
+        Ok(())
+    })?;
+    kept.values().try_for_each(take)?;
+    Ok(seen.saturating_sub(limit))
+}
+
+struct Page {
+    format: Table,
+    names: Names,
+    netns: u64,
+    written: usize,
+}
+
+impl Page {
+    fn begin(&self, out: &mut dyn Write) -> io::Result<()> {
+        match self.format {
+            Table::Text => {
+                writeln!(out, "{:11} {:>7} {:>7} {:25} {:25}", "State", "Recv-Q", "Send-Q", "Local", "Remote")
+            }
+            Table::Json => {
+                write!(out, "{{\"schema\":\"tcphealth.sockets/1\",\"netns\":{},\"sockets\":[", self.netns)
+            }
+            Table::Csv => {
+                let fields: Vec<&str> = FIELDS.iter().map(|field| field.name).collect();
+                let own = "state,local,remote,recv_q,send_q,uid,inode,cookie,timer,timer_ms,pid,comm";
+                write!(out, "{own},{}\r\n", fields.join(","))
+            }
+        }
+    }
+
+    fn socket(&mut self, socket: &Socket, out: &mut dyn Write) -> io::Result<()> {
+        self.written += 1;
+        match self.format {
+            Table::Text => self.line(socket, out),
+            Table::Json => {
+                let comma = if self.written > 1 { ",\n" } else { "\n" };
+                write!(out, "{comma}{}", self.object(socket))
+            }
+            Table::Csv => self.record(socket, out),
+        }
+    }
+
+    fn end(&self, left_out: usize, out: &mut dyn Write) -> io::Result<()> {
+        match self.format {
+            Table::Json => writeln!(out, "\n],\"left_out\":{left_out}}}"),
+            Table::Text | Table::Csv => Ok(()),
+        }
+    }
+
+    fn line(&self, socket: &Socket, out: &mut dyn Write) -> io::Result<()> {
+        let Socket { state, rqueue, wqueue, local, remote, .. } = socket;
+        let (local, remote) = (local.to_string(), remote.to_string());
+        write!(out, "{state:11} {rqueue:7} {wqueue:7} {local:25} {remote}")?;
+        if let Some(owner) = self.names.process(socket) {
+            write!(out, "  {} ({})", owner.comm, owner.pid)?;
+        }
+        if let Some(timer) = timer_name(socket.timer) {
+            let seconds = f64::from(socket.timer_expires_ms) / 1000.0;
+            write!(out, "  {timer} {seconds:.1}s/{}", socket.timer_retrans)?;
+        }
+        writeln!(out)
+    }
+
+    fn object(&self, socket: &Socket) -> Value {
+        let owner = self.names.process(socket);
+        let timer = timer_name(socket.timer).map(
+            |name| json!({ "name": name, "expires_ms": socket.timer_expires_ms, "retrans": socket.timer_retrans }),
+        );
+        json!({
+            "state": socket.state.name(), "local": socket.local.to_string(), "remote": socket.remote.to_string(),
+            "recv_q": socket.rqueue, "send_q": socket.wqueue, "uid": socket.uid, "inode": socket.inode,
+            "cookie": socket.cookie, "ifindex": socket.ifindex, "cgroup": socket.cgroup, "v6only": socket.v6only,
+            "shutdown": socket.shutdown, "pid": owner.map(|owner| owner.pid),
+            "comm": owner.map(|owner| &owner.comm), "timer": timer, "congestion": socket.congestion_name(),
+            "skmem": socket.skmem.as_ref().map(skmem), "tcp_info": socket.info.as_ref().map(info),
+        })
+    }
+
+    fn record(&self, socket: &Socket, out: &mut dyn Write) -> io::Result<()> {
+        let Socket { state, local, remote, rqueue, wqueue, uid, inode, cookie, .. } = socket;
+        let timer = timer_name(socket.timer).unwrap_or_default();
+        let (pid, comm) = self.names.process(socket).map_or_else(Default::default, |owner| {
+            (owner.pid.to_string(), format!("\"{}\"", owner.comm.replace('"', "\"\"")))
+        });
+        write!(out, "{state},{local},{remote},{rqueue},{wqueue},{uid},{inode},{cookie},{timer}")?;
+        write!(out, ",{},{pid},{comm}", socket.timer_expires_ms)?;
+        for field in FIELDS {
+            let value = socket.info.as_ref().and_then(|info| info.field(field));
+            write!(out, ",{}", value.map(|value| value.to_string()).unwrap_or_default())?;
+        }
+        write!(out, "\r\n")
+    }
+}
+
+fn skmem(memory: &SkMem) -> Value {
+    json!({
+        "rmem_alloc": memory.rmem_alloc_bytes, "rcvbuf": memory.rcvbuf_bytes, "wmem_alloc": memory.wmem_alloc_bytes,
+        "sndbuf": memory.sndbuf_bytes, "fwd_alloc": memory.fwd_alloc_bytes, "wmem_queued": memory.wmem_queued_bytes,
+        "optmem": memory.optmem_bytes, "backlog": memory.backlog_bytes, "drops": memory.drops,
+    })
+}
+
+/// Every field that this kernel filled, by the kernel's names, and the two that share a byte with another.
+fn info(info: &TcpInfo) -> Value {
+    let fields = FIELDS.iter().filter_map(|field| Some((field.name.to_owned(), Value::from(info.field(field)?))));
+    let mut fields: Map<String, Value> = fields.collect();
+    if let Some((ours, theirs)) = info.wscale() {
+        fields.insert("snd_wscale".into(), ours.into());
+        fields.insert("rcv_wscale".into(), theirs.into());
+    }
+    fields.insert("delivery_rate_app_limited".into(), info.delivery_rate_app_limited().into());
+    Value::Object(fields)
+}

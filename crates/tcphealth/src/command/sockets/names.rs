@@ -1,0 +1,57 @@
+//! Inodes → processes and ids → cgroups, asked once for all sockets of a listing.
+
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use tcphealth_core::snapshot::{Answers, Fact, Owner, Question, Socket};
+use tcphealth_linux::Host;
+
+/// Time to find the owners of all sockets of a host.
+const BUDGET: Duration = Duration::from_secs(10);
+
+/// What is known of the sockets' owners.
+#[derive(Debug, Default)]
+pub(crate) struct Names {
+    asked: BTreeSet<Question>,
+    answers: Answers,
+}
+
+impl Names {
+    /// Remembers whose process is wanted.
+    pub(crate) fn want_process(&mut self, socket: &Socket) {
+        if socket.inode != 0 {
+            self.asked.insert(owner_of(socket));
+        }
+    }
+
+    /// Remembers whose cgroup is wanted.
+    pub(crate) fn want_cgroup(&mut self, socket: &Socket) {
+        self.asked.extend(socket.cgroup.map(|id| Question::Cgroup { id }));
+    }
+
+    /// Asks for all that is wanted.
+    pub(crate) fn ask(&mut self, host: &mut Host) -> anyhow::Result<()> {
+        let asked = std::mem::take(&mut self.asked);
+        Ok(host.answer(&asked, &mut self.answers, BUDGET)?)
+    }
+
+    /// The process that holds a socket.
+    pub(crate) fn process(&self, socket: &Socket) -> Option<&Owner> {
+        match self.answers.get(&owner_of(socket))? {
+            Ok(Fact::Owner(owner)) => owner.as_ref(),
+            _ => None,
+        }
+    }
+
+    /// The path of a socket's cgroup.
+    pub(crate) fn cgroup(&self, socket: &Socket) -> Option<&str> {
+        match self.answers.get(&Question::Cgroup { id: socket.cgroup? })? {
+            Ok(Fact::Cgroup { path, .. }) => Some(path),
+            _ => None,
+        }
+    }
+}
+
+fn owner_of(socket: &Socket) -> Question {
+    Question::Owner { inode: socket.inode, uid: socket.uid }
+}

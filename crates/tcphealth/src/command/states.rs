@@ -1,0 +1,120 @@
+//! `tcphealth states`: the diagram of RFC 9293 figure 5, with how many sockets are in each state.
+
+use std::fmt::Write;
+use std::process::ExitCode;
+
+use anyhow::anyhow;
+use serde_json::{Map, Value, json};
+use tcphealth_core::format::wrap;
+use tcphealth_core::rules::reason_of;
+use tcphealth_core::snapshot::{State, StateCounts};
+use tcphealth_core::wire::sock_diag::Family;
+use tcphealth_core::{say, text};
+use tcphealth_linux::Request;
+
+use super::check;
+use crate::args::{StatesArgs, TextOrJson};
+use crate::speech::{self, Speech};
+
+/// The words at the edges are the RFC's; a name at the left of a box is replaced by itself and its count.
+const DIAGRAM: &str = "
+                              ┌──────────────────┐
+          ┌── passive OPEN ───┤[CLOSE           ]├─── active OPEN ──┐
+          │                   └──────────────────┘         snd SYN  │
+ ┌────────▼─────────┐                                      ┌────────▼─────────┐
+ │[LISTEN          ]│                                      │[SYN_SENT        ]│
+ └────────┬─────────┘                                      └────────┬─────────┘
+          │ rcv SYN, snd SYN,ACK               rcv SYN,ACK, snd ACK │
+ ┌────────▼─────────┐         ┌──────────────────┐                  │
+ │[SYN_RECV        ]├─rcv ACK▶│[ESTABLISHED     ]│◀─────────────────┘
+ └──────────────────┘         └──┬────────────┬──┘
+          ┌─── CLOSE, snd FIN ───┘            └─ rcv FIN, snd ACK ──┐
+ ┌────────▼─────────┐         ┌──────────────────┐         ┌────────▼─────────┐
+ │[FIN_WAIT1       ]├─rcv FIN▶│[CLOSING         ]│         │[CLOSE_WAIT      ]│
+ └────────┬─────────┘         └────────┬─────────┘         └────────┬─────────┘
+          │ rcv ACK of FIN             │ rcv ACK     CLOSE, snd FIN │
+ ┌────────▼─────────┐         ┌────────▼─────────┐         ┌────────▼─────────┐
+ │[FIN_WAIT2       ]├─rcv FIN▶│[TIME_WAIT       ]│         │[LAST_ACK        ]│
+ └──────────────────┘         └────────┬─────────┘         └────────┬─────────┘
+                                       └─ 60 s ─▶ CLOSE ◀─ rcv ACK ─┘
+";
+
+/// Counts the sockets by state, for which the kernel need not describe them, and draws.
+pub(crate) fn run(args: &StatesArgs, speech: &Speech) -> anyhow::Result<ExitCode> {
+    let mut host = check::host(args.from.as_deref(), args.netns.as_deref(), None)?;
+    let mut counts = StateCounts::default();
+    let states = State::ALL.iter().fold(0, |mask, state| mask | state.bit());
+    let request = Request { states, attributes: 0, family: Family::Both };
+    host.sockets(request, &mut |socket| counts.add(socket.state))
+        .map_err(|absent| anyhow!("the sockets: {}", reason_of(&absent).get(speech.lang)))?;
+    let text = match args.format {
+        TextOrJson::Text => text(&counts, speech),
+        TextOrJson::Json => json(&counts, host.identity()?.netns),
+    };
+    speech::print(&text)?;
+    Ok(ExitCode::SUCCESS)
+}
+
+fn text(counts: &StateCounts, speech: &Speech) -> String {
+    let mut text = diagram(counts, speech.color);
+    let connections = counts.total() - counts.get(State::Listen) - counts.get(State::Close);
+    let sum = say! {
+        en: "Sockets: {all}, connections among them: {connections}. Left: we closed first; right: the peer did.",
+        ko: "소켓 {all}개, 그중 연결 {connections}개. 왼쪽은 이쪽이, 오른쪽은 상대가 먼저 닫은 경우.",
+        all = counts.total(), connections = connections
+    };
+    let more = text! {
+        en: "Who is in a state: tcphealth sockets state close-wait --by process",
+        ko: "누구의 소켓인지: tcphealth sockets state close-wait --by process"
+    };
+    for words in [sum.get(speech.lang), more.get(speech.lang)] {
+        for line in wrap("  ", words, speech.columns) {
+            let _ = writeln!(text, "{line}");
+        }
+    }
+    text
+}
+
+/// Puts the counts into the boxes. What is not zero is bold.
+fn diagram(counts: &StateCounts, color: bool) -> String {
+    let mut text = DIAGRAM.trim_start_matches('\n').to_owned();
+    for state in State::ALL {
+        let name = state.name();
+        let hole = format!("[{name:<16}]");
+        let (count, room) = (counts.get(state), hole.len() - name.len());
+        let filled = format!("{name}{count:>room$}");
+        let filled = if color && count > 0 { format!("\x1b[1m{filled}\x1b[0m") } else { filled };
+        text = text.replace(&hole, &filled);
+    }
+    text
+}
+
+fn json(counts: &StateCounts, netns: u64) -> String {
+    let states: Map<String, Value> =
+        State::ALL.iter().map(|state| (state.name().to_owned(), counts.get(*state).into())).collect();
+    format!("{:#}\n", json!({ "schema": "tcphealth.states/1", "netns": netns, "states": states }))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use tcphealth_core::format::width;
+
+    #[test]
+    fn every_state_is_drawn_once_with_its_count_and_fits_80_columns() {
+        let mut counts = StateCounts::default();
+        for state in State::ALL {
+            for _ in 0..=state as u8 {
+                counts.add(state);
+            }
+        }
+        let drawn = diagram(&counts, false);
+        for state in State::ALL {
+            let count = state as u8 + 1;
+            let text = format!("{}{count:>room$}", state.name(), room = 18 - state.name().len());
+            assert_eq!(drawn.matches(&text).count(), 1, "{state}\n{drawn}");
+        }
+        assert!(!drawn.contains(['[', ']']));
+        assert!(drawn.lines().all(|line| width(line) <= 80));
+    }
+}
