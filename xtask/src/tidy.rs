@@ -13,9 +13,9 @@ pub const MODULES: &[&str] = &[
     "window",
     "report",
     "rules",
-    "manual",
     "frame",
     "sysstat",
+    "manual",
     "format",
 ];
 
@@ -103,7 +103,7 @@ const MYTHS: &[Myth] = &[
 /// Sentences of a file that recommend a myth.
 pub fn myths(file: &str, text: &str) -> Vec<String> {
     let mut found = Vec::new();
-    for (line, literal) in literals(text).into_iter().filter(|(_, literal)| literal.contains(' ')) {
+    for (line, literal) in literals(text).into_iter().filter(|(_, literal)| is_sentence(literal)) {
         let here = |myth: &&Myth| myth.files.is_empty() || myth.files.iter().any(|part| file.contains(part));
         let told = MYTHS.iter().filter(here).filter(|myth| literal.contains(myth.word));
         let said = literal.to_lowercase();
@@ -111,6 +111,13 @@ pub fn myths(file: &str, text: &str) -> Vec<String> {
         found.extend(believed.map(|myth| format!("line {line}: {}: “{literal}”", myth.word)));
     }
     found
+}
+
+/// Three words and more that are no list: names and headwords recommend nothing.
+fn is_sentence(literal: &str) -> bool {
+    let words: Vec<&str> = literal.split_whitespace().collect();
+    let listed = words.iter().filter(|word| word.ends_with(',')).count();
+    words.len() >= 3 && listed * 2 < words.len()
 }
 
 /// Whether a licence expression (SPDX, with the older `/` for “or”) leaves us a choice that we allow.

@@ -15,4 +15,5 @@ pub mod report;
 pub mod rules;
 pub mod frame;
 pub mod sysstat;
+pub mod manual;
 pub mod format;

@@ -60,6 +60,8 @@ pub(crate) enum Command {
     States(StatesArgs),
     /// The socket table, filtered with ss's words and grouped.
     Sockets(SocketsArgs),
+    /// What a word means: a rule, a TCP state, a column of sar, a kernel counter, a remedy; alone, all of them.
+    Explain(ExplainArgs),
     /// The catalogue of rules with their limits.
     Rules(RulesArgs),
 }
@@ -205,6 +207,14 @@ pub(crate) enum Table {
     Json,
     /// For spreadsheets (RFC 4180).
     Csv,
+}
+
+/// What `explain` needs.
+#[derive(Debug, Args)]
+pub(crate) struct ExplainArgs {
+    /// The word, however the kernel, ss, nstat or sar spells it.
+    #[arg(value_name = "WORD")]
+    pub(crate) word: Vec<String>,
 }
 
 /// What `rules` needs.
