@@ -1,3 +1,4 @@
 //! Snapshots ⇄ bytes of a recording. What is stored is what the kernel said, never a rate and never a verdict.
 
 pub mod columns;
+pub mod leaves;

@@ -66,11 +66,11 @@ fn take_wide(from: &[u8], at: &mut usize) -> Result<u128, Damaged> {
 }
 
 fn zigzag(difference: i64) -> u64 {
-    ((difference << 1) ^ (difference >> 63)) as u64
+    ((difference << 1) ^ (difference >> 63)).cast_unsigned()
 }
 
 fn unzigzag(number: u64) -> i64 {
-    (number >> 1) as i64 ^ -((number & 1) as i64)
+    (number >> 1).cast_signed() ^ -(number & 1).cast_signed()
 }
 
 // A difference is written plus two, which may need a 65th bit: 0 stands before the length of a run, 1 for an absent value.
@@ -89,7 +89,9 @@ pub fn encode(columns: &[Vec<Option<u64>>]) -> Vec<u8> {
     for column in &written {
         put_varint(&mut block, column.len() as u64);
     }
-    written.iter().for_each(|column| block.extend_from_slice(column));
+    for column in &written {
+        block.extend_from_slice(column);
+    }
     block
 }
 
@@ -104,7 +106,7 @@ fn encode_column(column: &[Option<u64>]) -> Vec<u8> {
         match value {
             None => put_wide(&mut bytes, ABSENT),
             Some(value) => {
-                let difference = zigzag(value.wrapping_sub(before) as i64);
+                let difference = zigzag(value.wrapping_sub(before).cast_signed());
                 put_wide(&mut bytes, u128::from(difference) + FIRST_DIFFERENCE);
                 before = *value;
             }
@@ -188,7 +190,7 @@ impl<'a> Block<'a> {
                 number => {
                     let number = u64::try_from(number - FIRST_DIFFERENCE)
                         .map_err(|_| Damaged { place, what: "a difference of more than 64 bits" })?;
-                    before = before.wrapping_add(unzigzag(number) as u64);
+                    before = before.wrapping_add(unzigzag(number).cast_unsigned());
                     values.push(Some(before));
                 }
             }
