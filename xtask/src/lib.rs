@@ -1,5 +1,6 @@
 //! The house's own tools: what the tidy tests look for, and the generated documents.
 #![forbid(unsafe_code)]
 
+pub mod docs;
 pub mod source;
 pub mod tidy;

@@ -185,6 +185,13 @@ fn every_dependency_has_a_licence_that_we_allow() {
 }
 
 #[test]
+fn the_generated_documents_are_fresh() {
+    for (path, expected) in xtask::docs::all() {
+        assert!(text(&root().join(path)) == expected, "{path} is old: run `cargo xtask docs`");
+    }
+}
+
+#[test]
 fn the_lock_file_is_committed() {
     assert!(Path::new(&root().join("Cargo.lock")).exists());
 }
