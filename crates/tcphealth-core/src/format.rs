@@ -14,6 +14,7 @@ mod text;
 mod why;
 
 pub use instant::rfc3339;
+pub use json::line as json_line;
 pub use layout::{cut, pad, width, wrap};
 pub use text::headline;
 pub use why::finding_in_full;
@@ -50,6 +51,11 @@ impl Format {
     /// The format of this name.
     pub fn named(name: &str) -> Option<Self> {
         Self::ALL.iter().find(|(known, _)| *known == name).map(|(_, format)| *format)
+    }
+
+    /// Whether it can be printed a line a window.
+    pub fn is_a_line(self) -> bool {
+        matches!(self, Self::Text | Self::Json)
     }
 
     /// The report in this form.

@@ -76,6 +76,57 @@ pub fn still_needed(k: u64, n: u64, limit: f64) -> u64 {
     ((poisson_upper(k) / limit).ceil() as u64).saturating_sub(n)
 }
 
+/// Events among trials whose memory fades, so that a rare event becomes decidable over many windows and an old one is forgotten.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct Faded {
+    /// Events, faded.
+    pub events: f64,
+    /// Trials, faded.
+    pub trials: f64,
+}
+
+/// On which side of a limit a ratio is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Standing {
+    /// Proven not to be above it.
+    Within,
+    /// Above it; chance alone shows that less than one time in a hundred.
+    Above,
+    /// There are too few trials to say.
+    Open,
+}
+
+impl Faded {
+    /// What happened this long ago counts half, s.
+    pub const HALF_LIFE_SECONDS: f64 = 60.0;
+
+    /// Fades what there is by `seconds` and adds what is new.
+    ///
+    /// Example: 8 of 1000, and 60 s later 1 of 500 → 5 of 1000.
+    pub fn add(&mut self, seconds: f64, events: u64, trials: u64) {
+        let left = 0.5_f64.powf(seconds / Self::HALF_LIFE_SECONDS);
+        self.events = self.events * left + events as f64;
+        self.trials = self.trials * left + trials as f64;
+    }
+
+    /// Events per trial; `None` without trials.
+    pub fn ratio(&self) -> Option<f64> {
+        (self.trials > 0.0).then(|| self.events / self.trials)
+    }
+
+    /// On which side of a limit it is.
+    pub fn standing(&self, limit: f64) -> Standing {
+        let (events, trials) = (self.events.round() as u64, self.trials.round() as u64);
+        if proves_below(events, trials, limit) {
+            Standing::Within
+        } else if events > 0 && poisson_tail(events, trials as f64 * limit) < 0.01 {
+            Standing::Above
+        } else {
+            Standing::Open
+        }
+    }
+}
+
 /// The median of a list, which is sorted by it; `None` of an empty one.
 pub fn median(values: &mut [f64]) -> Option<f64> {
     values.sort_unstable_by(f64::total_cmp);
@@ -138,6 +189,31 @@ mod tests {
         close(low, 0.2553, 1e-4);
         close(high, 0.3662, 1e-4);
         assert_eq!(wilson(0, 0), None);
+    }
+
+    #[test]
+    fn what_is_old_counts_less() {
+        let mut line = Faded::default();
+        assert_eq!(line.ratio(), None);
+        line.add(5.0, 8, 1000);
+        line.add(60.0, 1, 500);
+        assert_eq!(line, Faded { events: 5.0, trials: 1000.0 });
+        assert_eq!(line.ratio(), Some(0.005));
+    }
+
+    #[test]
+    fn a_rare_event_is_decided_over_many_windows() {
+        // 0 of 30 000 proves 0.01 % (rule of three); 4 of 10 000 exceed it, 3 of 10 000 may be chance.
+        let standing = |events, trials| Faded { events, trials }.standing(0.0001);
+        assert_eq!(standing(0.0, 10_000.0), Standing::Open);
+        assert_eq!(standing(0.0, 30_000.0), Standing::Within);
+        assert_eq!(standing(3.0, 10_000.0), Standing::Open);
+        assert_eq!(standing(5.0, 10_000.0), Standing::Above);
+        let mut line = Faded::default();
+        for _ in 0..40 {
+            line.add(5.0, 0, 2_000);
+        }
+        assert_eq!(line.standing(0.0001), Standing::Within);
     }
 
     #[test]

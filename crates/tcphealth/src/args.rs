@@ -60,6 +60,8 @@ pub(crate) enum Command {
     States(StatesArgs),
     /// The socket table, filtered with ss's words and grouped.
     Sockets(SocketsArgs),
+    /// What can be seen on this host, with which privilege, and what is missing.
+    Doctor(DoctorArgs),
     /// What a word means: a rule, a TCP state, a column of sar, a kernel counter, a remedy; alone, all of them.
     Explain(ExplainArgs),
     /// The catalogue of rules with their limits.
@@ -95,6 +97,12 @@ pub(crate) struct CheckArgs {
     /// Keep everything that is read, to judge it again with --from.
     #[arg(long, value_name = "DIR", conflicts_with = "from")]
     pub(crate) save: Option<PathBuf>,
+    /// Judge again and again, one line a window of this length; counts of losses fade with a half-life of a minute.
+    #[arg(long, value_name = "TIME", value_parser = duration, conflicts_with_all = ["from", "window", "save", "timeout"])]
+    pub(crate) every: Option<Duration>,
+    /// Windows of --every, then stop.
+    #[arg(long, value_name = "N", requires = "every", value_parser = clap::value_parser!(u64).range(1..))]
+    pub(crate) count: Option<u64>,
     /// Give up after this time, with exit status 3.
     #[arg(long, short, value_name = "TIME", value_parser = duration)]
     pub(crate) timeout: Option<Duration>,
@@ -207,6 +215,14 @@ pub(crate) enum Table {
     Json,
     /// For spreadsheets (RFC 4180).
     Csv,
+}
+
+/// What `doctor` needs.
+#[derive(Debug, Args)]
+pub(crate) struct DoctorArgs {
+    /// How to print it.
+    #[arg(long, value_name = "FORMAT", default_value = "text")]
+    pub(crate) format: TextOrJson,
 }
 
 /// What `explain` needs.

@@ -7,6 +7,7 @@ use crate::args::{self, Command};
 use crate::speech::{self, Speech};
 
 mod check;
+mod doctor;
 mod explain;
 mod path;
 mod rules;
@@ -35,6 +36,7 @@ pub(crate) fn run(words: Vec<OsString>) -> ExitCode {
         Command::Path(args) => path::run(args, &speech),
         Command::States(args) => states::run(args, &speech),
         Command::Sockets(args) => sockets::run(args, &speech),
+        Command::Doctor(args) => doctor::run(args, &speech),
         Command::Explain(args) => explain::run(args, &speech),
         Command::Rules(args) => rules::run(args, &speech),
     };

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use tcphealth_core::report::Report;
 use tcphealth_core::rules::{ALL, Limits, judge, summary};
-use tcphealth_core::snapshot::{Absent, Answers, Question, Snapshot, Watch};
+use tcphealth_core::snapshot::{Absent, Answers, Marks, Question, Snapshot, Watch};
 use tcphealth_core::window::Window;
 use tcphealth_linux::{Host, Pass, Watcher, boot_ns};
 
@@ -51,6 +51,18 @@ impl Examiner<'_> {
         let (second, _) = self.host.look(Pass::Second(&marks))?;
         let heard = ears.stop(self.host)?;
         self.report(&first, Some(&second), heard)
+    }
+
+    /// The window that begins where another ended; also returns the look that ends it.
+    pub(crate) fn next(
+        &mut self,
+        before: &(Snapshot, Marks),
+        window: Duration,
+    ) -> anyhow::Result<(Report, (Snapshot, Marks))> {
+        let ears = self.pass(&before.0, window)?;
+        let now = self.host.look(Pass::Next(&before.1))?;
+        let heard = ears.stop(self.host)?;
+        Ok((self.report(&before.0, Some(&now.0), heard)?, now))
     }
 
     /// Lets the window pass, and listens from the moment on when a rule sees a reason to.

@@ -108,10 +108,19 @@ struct Measured {
     unit: &'static str,
 }
 
-/// The report as one object, and a line feed.
+/// The report as one object over many lines.
 pub(super) fn print(report: &Report, lang: Lang) -> String {
+    serde_json::to_string_pretty(&root(report, lang)).expect("a report has string keys only") + "\n"
+}
+
+/// The report as one object on one line (JSON Lines).
+pub fn line(report: &Report, lang: Lang) -> String {
+    serde_json::to_string(&root(report, lang)).expect("a report has string keys only") + "\n"
+}
+
+fn root(report: &Report, lang: Lang) -> Root<'_> {
     let host = &report.identity;
-    let root = Root {
+    Root {
         schema: "tcphealth.report/1",
         host: Host { hostname: &host.hostname, kernel: &host.kernel, boot_id: &host.boot_id, netns: host.netns },
         window: Span { begin: rfc3339(&report.begin), end: rfc3339(&report.end), seconds: report.seconds },
@@ -129,9 +138,7 @@ pub(super) fn print(report: &Report, lang: Lang) -> String {
             .iter()
             .map(|figure| Measured { name: figure.name, value: figure.value.map(number), unit: figure.unit })
             .collect(),
-    };
-    let text = serde_json::to_string_pretty(&root).expect("a report has string keys only");
-    text + "\n"
+    }
 }
 
 fn trouble(finding: &Finding, lang: Lang) -> Trouble<'_> {

@@ -1,6 +1,7 @@
 //! What the rules said, together with what could not be seen and a few numbers worth a glance → the report.
 
 use super::judge::reason_of;
+use super::wording::percent;
 use super::{Class, Judgement, Limits, class_of};
 use crate::catalog::Counter;
 use crate::report::{Figure, Report, Severity, Unseen, Word};
@@ -73,7 +74,7 @@ fn states(window: &Window) -> Vec<Figure> {
     states.into_iter().map(figure).collect()
 }
 
-/// Retransmission toward near and far peers, over the sockets followed through the window, unnecessary ones taken out.
+/// What was lost toward near and far peers, over the sockets followed through the window.
 fn lines(window: &Window) -> Vec<Figure> {
     let Some(census) = window.census().filter(|census| census.joined) else { return Vec::new() };
     let (mut near, mut far) = (Line::default(), Line::default());
@@ -85,28 +86,37 @@ fn lines(window: &Window) -> Vec<Figure> {
             Class::Local | Class::Site => &mut near,
         };
         sum.data_segs += peer.line.data_segs;
-        sum.retrans += peer.line.retrans.saturating_sub(peer.line.dsack_dups);
+        sum.lost += peer.line.lost;
     }
-    let labels = [
-        ("retransmit_local_ratio", near, text! { en: "retransmission, local", ko: "재전송, 근거리" }),
-        ("retransmit_remote_ratio", far, text! { en: "retransmission, remote", ko: "재전송, 원거리" }),
-    ];
-    labels.map(|(name, line, label)| ratio(name, line, label)).into()
+    let near_label = text! { en: "retransmission, local", ko: "재전송, 근거리" };
+    let far_label = text! { en: "retransmission, remote", ko: "재전송, 원거리" };
+    let near = line(["retransmit_local_ratio", "lost_local_segments", "data_local_segments"], near, near_label);
+    let far = line(["retransmit_remote_ratio", "lost_remote_segments", "data_remote_segments"], far, far_label);
+    near.into_iter().chain(far).collect()
 }
 
-fn ratio(name: &'static str, line: Line, label: Text) -> Figure {
-    let value = (line.data_segs > 0).then(|| line.retrans as f64 / line.data_segs as f64);
+fn line([ratio, lost, sent]: [&'static str; 3], line: Line, label: Text) -> [Figure; 3] {
+    let value = (line.data_segs > 0).then(|| line.lost as f64 / line.data_segs as f64);
     let shown = value.map(|value| {
         say! {
-            en: "{k} of {n} data segments ({percent} %)", ko: "데이터 세그먼트 {n}개 중 {k}개 ({percent} %)",
-            k = line.retrans, n = line.data_segs, percent = format!("{:.4}", value * 100.0)
+            en: "{k} of {n} data segments ({percent})", ko: "데이터 세그먼트 {n}개 중 {k}개 ({percent})",
+            k = line.lost, n = line.data_segs, percent = percent(value)
         }
     });
-    Figure { name, label: label.into(), value, unit: "ratio", shown }
+    let part = |name, count: u64| Figure {
+        name,
+        label: label.into(),
+        value: Some(count as f64),
+        unit: "segments",
+        shown: None,
+    };
+    let share = Figure { name: ratio, label: label.into(), value, unit: "ratio", shown };
+    [share, part(lost, line.lost), part(sent, line.data_segs)]
 }
 
 fn unseen(window: &Window) -> Vec<Unseen> {
     let mut all = tables(window);
+    all.extend(others(window));
     all.extend(owners(window));
     all.extend(watches(window));
     all.extend(bounds(window));
@@ -131,6 +141,18 @@ fn tables(window: &Window) -> Vec<Unseen> {
         }
     }
     all
+}
+
+/// Who may not look into process 1 may not look into any process of another user.
+fn others(window: &Window) -> Option<Unseen> {
+    window.last().identity.first_netns.is_none().then(|| Unseen {
+        what: say! { en: "processes of other users", ko: "다른 사용자의 프로세스" },
+        why: say! { en: "not permitted: CAP_SYS_PTRACE", ko: "권한 없음: CAP_SYS_PTRACE" },
+        remedy: say! {
+            en: "run as root; or with CAP_SYS_PTRACE, and with CAP_NET_RAW for resets and ICMP errors on the wire",
+            ko: "root로 실행. 또는 CAP_SYS_PTRACE, 회선의 RST와 ICMP 오류까지 보려면 CAP_NET_RAW 권한으로 실행"
+        },
+    })
 }
 
 /// Sockets whose process nobody could name.

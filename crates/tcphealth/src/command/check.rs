@@ -16,6 +16,10 @@ use crate::examine::Examiner;
 use crate::progress::Progress;
 use crate::speech::{self, Speech};
 
+mod every;
+
+use every::Every;
+
 /// Prints the report; its verdict is the exit status.
 pub(crate) fn run(args: &CheckArgs, speech: &Speech) -> anyhow::Result<ExitCode> {
     let format = Format::named(&args.format).expect("the command line takes only names of formats");
@@ -25,6 +29,14 @@ pub(crate) fn run(args: &CheckArgs, speech: &Speech) -> anyhow::Result<ExitCode>
     let mut host = host(args.look.from.as_deref(), args.look.netns.as_deref(), args.save.as_deref())?;
     if let Some(rounds) = args.path {
         host = host.probing(rounds);
+    }
+    if let Some(window) = args.every {
+        if !format.is_a_line() {
+            anyhow::bail!("--every prints text or json, a line a window");
+        }
+        let limits = config::limits()?;
+        let every = Every { window, count: args.count, format, limits: &limits, speech };
+        return Ok(ExitCode::from(every.run(host)?.status()));
     }
     let report = look(host, &args.look, speech)?;
     speech::print(&format.print(&report, &speech.style(format)))?;
