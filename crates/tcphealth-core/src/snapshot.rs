@@ -11,6 +11,7 @@ mod census;
 mod counters;
 mod fold;
 mod socket;
+mod sparse;
 mod tcp_info;
 
 pub use answers::{

@@ -4,11 +4,14 @@
 use std::collections::HashMap;
 use std::net::IpAddr;
 
+use serde::{Deserialize, Serialize};
+
+use super::sparse;
 use super::{Endpoint, Socket, State};
 
 /// Number of sockets in each state.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct StateCounts([u32; 12]);
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct StateCounts(#[serde(with = "sparse")] [u32; 12]);
 
 impl StateCounts {
     /// How many are in this state.
@@ -38,7 +41,7 @@ impl StateCounts {
 pub const AGES: usize = 60;
 
 /// What connections serve: one listener here, or one destination that we connect to.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 pub enum ServiceKey {
     /// Connections that arrived at this listener (its own address, which may be the wildcard).
     Listener(Endpoint),
@@ -72,7 +75,7 @@ impl ServiceKey {
 /// The connections of one service at one look, and how they compare with the look before.
 ///
 /// The fields from `kept` on compare; they are zero at a first look ([`Census::joined`] tells).
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Service {
     /// Which.
     pub key: ServiceKey,
@@ -91,6 +94,7 @@ pub struct Service {
     /// Of them, those of the parity that plain connect() takes last.
     pub ports_second_parity: u32,
     /// TIME_WAIT by age, whole seconds.
+    #[serde(with = "sparse")]
     pub time_wait_ages: [u32; AGES],
     /// Smallest `tcpi_min_rtt`, µs; `None` when no live socket knows.
     pub min_rtt_us: Option<u32>,
@@ -171,7 +175,7 @@ impl Service {
 }
 
 /// A listening socket.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
 pub struct Listener {
     /// Where it listens.
     pub local: Endpoint,
@@ -209,7 +213,7 @@ impl Listener {
 }
 
 /// How a line to a peer grew between two looks, over the sockets that were there at both and are not stuck.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Line {
     /// Sockets followed.
     pub sockets: u32,
@@ -234,7 +238,7 @@ pub struct Line {
 }
 
 /// All sockets of one remote address.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
 pub struct Peer {
     /// The address.
     pub address: IpAddr,
@@ -283,7 +287,7 @@ impl Peer {
 }
 
 /// Local ports of one source address.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
 pub struct PortUse {
     /// The address.
     pub source: IpAddr,
@@ -294,7 +298,7 @@ pub struct PortUse {
 }
 
 /// What the second pass needs to know of a socket of the first: 64 bytes, dropped after the join.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Copy, Debug, Default, Serialize, Deserialize)]
 pub struct Mark {
     /// Cookie.
     pub cookie: u64,
@@ -395,7 +399,7 @@ impl Marks {
 }
 
 /// A socket kept in full, with its mark when it was there at the look before.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Followed {
     /// The socket now.
     pub socket: Socket,
@@ -424,7 +428,7 @@ impl Followed {
 }
 
 /// How many did not fit.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct LeftOut {
     /// Sockets that would have been kept in full.
     pub sockets: u64,
@@ -439,7 +443,7 @@ pub struct LeftOut {
 }
 
 /// One pass over the sockets.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub struct Census {
     /// Whether it was joined with the marks of a look before.
     pub joined: bool,

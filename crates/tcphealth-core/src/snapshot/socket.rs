@@ -183,7 +183,7 @@ pub struct SkMem {
 }
 
 /// One socket.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub struct Socket {
     /// Its state.
     pub state: State,

@@ -2,6 +2,10 @@
 //!
 //! Source: include/uapi/linux/tcp.h at v6.18 (280 bytes); filled by net/ipv4/tcp.c `tcp_get_info()`. A longer one is kept.
 
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
 /// Most bytes of a `tcp_info` that are kept; the longest known is 280.
 pub const BYTES_MAX: usize = 320;
 
@@ -52,6 +56,14 @@ impl TcpInfo {
         Some(u64::from_ne_bytes(wide))
     }
 
+    fn put(&mut self, field: &Field, value: u64) {
+        let wide = if cfg!(target_endian = "little") { value.to_le_bytes() } else { value.to_be_bytes() };
+        let narrow = if cfg!(target_endian = "little") { wide.get(..field.width) } else { wide.get(8 - field.width..) };
+        if let (Some(to), Some(from)) = (self.bytes.get_mut(field.offset..field.offset + field.width), narrow) {
+            to.copy_from_slice(from);
+        }
+    }
+
     /// Window scales, ours and the peer's: `snd_wscale`, `rcv_wscale` share one byte.
     pub fn wscale(&self) -> Option<(u8, u8)> {
         let byte = *self.bytes().get(6)?;
@@ -63,6 +75,33 @@ impl TcpInfo {
     pub fn delivery_rate_app_limited(&self) -> Option<bool> {
         let byte = *self.bytes().get(7)?;
         Some(if cfg!(target_endian = "little") { byte & 1 != 0 } else { byte & 0x80 != 0 })
+    }
+}
+
+/// The bytes before the first whole field hold bit fields: they are kept by their offsets.
+const BIT_FIELDS: [usize; 2] = [6, 7];
+
+impl Serialize for TcpInfo {
+    fn serialize<S: Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
+        let named = FIELDS.iter().filter_map(|field| Some((field.name.to_owned(), self.field(field)?)));
+        let bits = BIT_FIELDS.iter().filter_map(|at| Some((format!("byte{at}"), u64::from(*self.bytes().get(*at)?))));
+        let length = [("length".to_owned(), u64::from(self.length))];
+        let set = named.chain(bits).filter(|(_, value)| *value != 0).chain(length);
+        set.collect::<BTreeMap<_, _>>().serialize(to)
+    }
+}
+
+impl<'de> Deserialize<'de> for TcpInfo {
+    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        let values = BTreeMap::<String, u64>::deserialize(from)?;
+        let mut info = Self { length: 0, bytes: [0; BYTES_MAX] };
+        info.length = values.get("length").map_or(0, |length| (*length).min(BYTES_MAX as u64) as u16);
+        let bits = BIT_FIELDS.map(|offset| (format!("byte{offset}"), Field { name: "", offset, width: 1 }));
+        let named = FIELDS.iter().map(|field| (field.name.to_owned(), *field));
+        for (name, field) in named.chain(bits) {
+            info.put(&field, values.get(&name).copied().unwrap_or(0));
+        }
+        Ok(info)
     }
 }
 
@@ -176,6 +215,15 @@ mod tests {
         assert_eq!(info.total_retrans(), Some(0x0707_0707));
         assert_eq!(info.bytes_acked(), None);
         assert_eq!(TcpInfo::new(&[]).state(), None);
+    }
+
+    #[test]
+    fn what_is_recorded_comes_back() {
+        let bytes: Vec<u8> = (0..=255).chain(0..24).collect();
+        let written = serde_json::to_string(&TcpInfo::new(&bytes)).unwrap();
+        assert_eq!(serde_json::from_str::<TcpInfo>(&written).unwrap().bytes(), bytes);
+        let short = serde_json::to_string(&TcpInfo::new(&bytes[..104])).unwrap();
+        assert_eq!(serde_json::from_str::<TcpInfo>(&short).unwrap().bytes(), &bytes[..104]);
     }
 
     #[test]
