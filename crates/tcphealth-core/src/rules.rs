@@ -32,6 +32,11 @@ mod close_wait_pool;
 mod descriptor_limit;
 mod accept_overflow;
 mod backlog_clamped;
+mod peer_resets;
+mod abort_unread;
+mod abort_linger;
+mod middlebox_reset;
+mod closed_port_probed;
 mod conntrack_full;
 
 mod class;
@@ -43,6 +48,7 @@ mod limits;
 mod summary;
 mod loss;
 mod ports;
+mod resetting;
 mod suspects;
 mod wording;
 #[cfg(test)]
@@ -82,6 +88,11 @@ pub const ALL: &[&Rule] = &[
     &descriptor_limit::RULE,
     &accept_overflow::RULE,
     &backlog_clamped::RULE,
+    &peer_resets::RULE,
+    &abort_unread::RULE,
+    &abort_linger::RULE,
+    &middlebox_reset::RULE,
+    &closed_port_probed::RULE,
     &conntrack_full::RULE,
 ];
 

@@ -314,6 +314,46 @@ limits! {
     conntrack_invalid_info_per_second = 1.0, "own choice",
         "Packets a second that fit no tracked connection and are worth a line; a few always come from the Internet.",
         "한 줄 언급할 만한 초당 invalid 패킷 수. 인터넷에서는 조금씩 늘 들어온다.";
+
+    peer_resets_warning_connections = 5.0, "own choice",
+        "Connections with data that one peer's port reset.",
+        "한 상대의 포트가 재설정한, 데이터가 오가던 연결 수.";
+    peer_resets_warning_per_second = 5.0, "netdata tcp_resets.conf",
+        "Resets a second of connections with data that lived between the looks.",
+        "두 시점 사이에 살았던, 데이터가 오간 연결의 초당 재설정 수.";
+    peer_resets_critical_connections = 10.0, "own choice",
+        "As many, with their share: the service behind the port is gone.",
+        "이만큼이고 비율도 높으면 그 포트의 서비스가 죽은 것이다.";
+    peer_resets_critical_ratio = 0.3, "own choice",
+        "Share of the peer's connections that were reset.",
+        "그 상대와의 연결 가운데 재설정된 비율.";
+    middlebox_reset_count = 3.0, "own choice",
+        "Resets that come one by one while the service goes on.",
+        "서비스가 계속되는 동안 하나씩 오는 RST 수.";
+    middlebox_reset_spread_ratio = 0.5, "own choice",
+        "Share of the window over which they are spread; a crash takes all connections at once.",
+        "그것들이 걸쳐 있는 구간의 비율. 서비스가 죽으면 한꺼번에 끊긴다.";
+    abort_unread_warning_per_second = 1.0, "own choice",
+        "Connections a second closed with unread data, with their share.",
+        "읽지 않은 데이터를 두고 닫은 초당 연결 수(비율과 함께).";
+    abort_unread_warning_ratio = 0.05, "own choice",
+        "Their share of the connections that ended.",
+        "끝난 연결 가운데 차지하는 비율.";
+    abort_unread_critical_per_second = 5.0, "own choice",
+        "As many a second that users feel it, with their share.",
+        "사용자가 느끼는 초당 수(비율과 함께).";
+    abort_unread_critical_ratio = 0.5, "own choice",
+        "The half of all connections ends with a reset.",
+        "전체 연결의 절반이 RST로 끝난다.";
+    abort_linger_warning_per_second = 1.0, "own choice",
+        "Connections a second ended with SO_LINGER 0, with their share.",
+        "SO_LINGER 0으로 끝낸 초당 연결 수(비율과 함께).";
+    abort_linger_warning_ratio = 0.5, "own choice",
+        "Their share of the connections that ended; below it a proxy or health check does it on purpose.",
+        "끝난 연결 가운데 차지하는 비율. 이보다 낮으면 프록시나 상태 확인이 일부러 하는 것이다.";
+    closed_port_info_per_second = 1.0, "own choice",
+        "Resets a second to strangers that are worth a line.",
+        "한 줄 언급할 만한, 모르는 상대에게 보낸 초당 RST 수.";
 }
 
 impl Limits {
