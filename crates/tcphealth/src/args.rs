@@ -243,6 +243,7 @@ pub(crate) struct RulesArgs {
 
 /// What `path` needs.
 #[derive(Debug, Args)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a switch of the command line")]
 pub(crate) struct PathArgs {
     /// The peer: HOST, HOST:PORT or [IPv6]:PORT; port 443 unless given (UDP: 33434).
     pub(crate) target: String,

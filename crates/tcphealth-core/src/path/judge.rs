@@ -70,6 +70,7 @@ pub struct Judgement {
 pub fn judge(path: &Path) -> Judgement {
     let mut judgement = verdict(path);
     judgement.why.extend(sentences::silent_hops(path));
+    judgement.why.extend(sentences::hidden_hops(path));
     judgement.why.extend(sentences::route_changes(path));
     judgement
 }

@@ -212,12 +212,12 @@ impl Mtu {
     /// What was found, in words.
     pub fn sentences(&self, length: usize) -> Vec<Message> {
         let mut said: Vec<Message> = self.reported.iter().map(|(by, mtu)| {
-            say! { en: "{by} forwards packets of {mtu} bytes at most, and says so.", ko: "{by}는 최대 {mtu}바이트까지 전달하며 이를 알려 준다.", by = by, mtu = mtu }
+            say! { en: "{by} forwards packets of {mtu} bytes at most, and says so.", ko: "{by}: 최대 {mtu}바이트까지 전달하며 이를 알려 준다.", by = by, mtu = mtu }
         }).collect();
         said.push(match &self.black_hole {
             Some(hole) => say! {
                 en: "Packets of more than {passes} bytes vanish between {from} and {to}, and nobody says so: an MTU black hole.",
-                ko: "{from}와 {to} 사이에서 {passes}바이트를 넘는 패킷이 통보 없이 사라진다: MTU 블랙홀.",
+                ko: "{from} → {to} 구간에서 {passes}바이트를 넘는 패킷이 통보 없이 사라진다: MTU 블랙홀.",
                 passes = hole.passes, from = hole.from, to = hole.to,
             },
             None if usize::from(self.up_to_ttl) < length => say! {

@@ -1,7 +1,8 @@
 //! What the judgement of a path says to people.
 
 use super::{Blame, Hop, Kind, Path, probes_to_see};
-use crate::{say, text, words::Message};
+use crate::words::{Message, Text};
+use crate::{say, text};
 
 /// A loss worth claiming: four times what is usual over distance.
 const WORTH_SEEING: f64 = 0.02;
@@ -38,7 +39,7 @@ pub(super) fn unreached(path: &Path) -> Message {
     if let Some(refusal) = path.refusal {
         return say! {
             en: "{by} (hop {ttl}) refuses to forward the probes: ICMP unreachable, code {code}.",
-            ko: "{by}(홉 {ttl})가 탐침 전달을 거부한다: ICMP unreachable, 코드 {code}.",
+            ko: "{by}(홉 {ttl}): 탐침 전달을 거부한다, ICMP unreachable 코드 {code}.",
             by = refusal.by, ttl = refusal.ttl, code = refusal.code,
         };
     }
@@ -97,9 +98,9 @@ pub(super) fn blamed(path: &Path, blame: &Blame, more: f64) -> Vec<Message> {
     let mut why = vec![match blame.kind {
         Kind::Loss => say! {
             en: "All hops behind {from} lose, from {to} on to the target: {share} %; none before does ({sure} % sure). \
-                 There and back: probes cannot tell on which way.",
+                 There and back: on which way, only the sockets' DSACKs tell (reverse-loss).",
             ko: "{from} 뒤의 모든 홉이 {to}부터 대상까지 {share} %를 잃고, 그 앞은 잃지 않는다(확신 {sure} %). \
-                 왕복 기준: 탐침으로는 어느 방향인지 알 수 없다.",
+                 왕복 기준이며, 어느 방향인지는 소켓의 DSACK만이 알려 준다(reverse-loss).",
             from = from, to = to, share = share, sure = sure,
         },
         Kind::Delay => say! {
@@ -110,8 +111,17 @@ pub(super) fn blamed(path: &Path, blame: &Blame, more: f64) -> Vec<Message> {
             from = from, to = to, share = share, sure = sure,
         },
     }];
+    why.extend((blame.to == path.plan.target).then(|| only_the_end().into()));
     why.extend((blame.segments > 1).then(|| need(path, blame.segments, more)));
     why
+}
+
+/// What no hop shares may be the last segment's, or not the network's at all.
+fn only_the_end() -> Text {
+    text! {
+        en: "Only the target shows it: the last segment, the target itself, or its own way back.",
+        ko: "대상에서만 나타난다: 마지막 구간이거나, 대상 자신이거나, 대상이 돌려보내는 경로다.",
+    }
 }
 
 /// Why no segment can be told from the others.
@@ -144,6 +154,20 @@ pub(super) fn silent_hops(path: &Path) -> Option<Message> {
             en: "Silent, and skipped: hop {ttls}.",
             ko: "응답이 없어 건너뛴 홉: {ttls}.",
             ttls = silent.join(", "),
+        }
+    })
+}
+
+/// The hops that replied, but whose names this kernel keeps to itself.
+pub(super) fn hidden_hops(path: &Path) -> Option<Message> {
+    let hops = path.hops();
+    let hidden = hops.iter().filter(|hop| !hop.silent() && hop.address().is_none());
+    let hidden: Vec<String> = hidden.map(|hop| hop.ttl.to_string()).collect();
+    (!hidden.is_empty()).then(|| {
+        say! {
+            en: "This kernel does not say who replied (it does from Linux 5.8 on, or with --udp): hop {ttls}.",
+            ko: "이 커널은 누가 응답했는지 알려 주지 않는다(Linux 5.8부터, 또는 --udp로 가능): 홉 {ttls}.",
+            ttls = hidden.join(", "),
         }
     })
 }

@@ -153,7 +153,7 @@ fn finding(peer: &PeerLoss, window: &Window) -> Option<Finding> {
     let command = command(window, target, 150);
     finding.repair = vec![Advice::from(say! {
         en: "take the table of {command} to whoever runs {from} and {to}",
-        ko: "{command}의 표를 {from}와 {to}의 운영자에게 전달한다",
+        ko: "{from}, {to} 운영자에게 {command}의 표를 전달한다",
         command = command, from = from, to = to
     })];
     finding.verify = vec![command, format!("mtr -n -r -c 150 -i 1 --tcp -P {} {target}", path.plan.port)];

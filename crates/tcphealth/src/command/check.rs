@@ -1,13 +1,15 @@
 //! `tcphealth check`: the verdict on this host; once, or again and again.
 
-use std::io::{self, Write};
+use std::io::{self, IsTerminal, Write};
 use std::path::Path;
 use std::process::ExitCode;
 use std::thread;
 use std::time::Duration;
 
 use tcphealth_core::format::Format;
+use tcphealth_core::path::{INTERVAL_US, span};
 use tcphealth_core::report::{Report, Word};
+use tcphealth_core::say;
 use tcphealth_linux::Host;
 
 use crate::args::{CheckArgs, LookArgs};
@@ -29,6 +31,7 @@ pub(crate) fn run(args: &CheckArgs, speech: &Speech) -> anyhow::Result<ExitCode>
     let mut host = host(args.look.from.as_deref(), args.look.netns.as_deref(), args.save.as_deref())?;
     if let Some(rounds) = args.path {
         host = host.probing(rounds);
+        announce(rounds, speech);
     }
     if let Some(window) = args.every {
         if !format.is_a_line() {
@@ -41,6 +44,19 @@ pub(crate) fn run(args: &CheckArgs, speech: &Speech) -> anyhow::Result<ExitCode>
     let report = look(host, &args.look, speech)?;
     speech::print(&format.print(&report, &speech.style(format)))?;
     Ok(ExitCode::from(report.word.status()))
+}
+
+/// Says, on a terminal, that it will take a while.
+fn announce(rounds: u32, speech: &Speech) {
+    let time = span(u64::from(rounds) * INTERVAL_US);
+    let said = say! {
+        en: "paths to peers that lose are probed after the window, {rounds} probes a hop: {time}",
+        ko: "관찰 구간이 끝나면 손실 상대까지의 경로를 홉마다 {rounds}번 탐침한다: {time}",
+        rounds = rounds, time = time
+    };
+    if io::stderr().is_terminal() {
+        eprintln!("{}", said.get(speech.lang));
+    }
 }
 
 /// The host that is meant: this one, or a saved one; in its own namespace, or in another.

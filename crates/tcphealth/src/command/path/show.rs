@@ -84,7 +84,11 @@ fn table(path: &Path, labels: &[(IpAddr, String)], lang: Lang) -> String {
 
 fn row(hop: &Hop, labels: &[(IpAddr, String)], before_us: &mut u32, lang: Lang) -> String {
     let Some(address) = hop.address() else {
-        let silent = text! { en: "no reply", ko: "응답 없음" };
+        let silent = if hop.silent() {
+            text! { en: "no reply", ko: "응답 없음" }
+        } else {
+            text! { en: "hidden by this kernel", ko: "이 커널이 알려 주지 않음" }
+        };
         return format!("{:>3}  {:<40}  {:>4}/{:<5}", hop.ttl, silent.get(lang), hop.lost, hop.sent);
     };
     let known = labels.iter().filter(|(known, _)| *known == address).map(|(_, label)| label.clone());
