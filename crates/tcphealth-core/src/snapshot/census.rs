@@ -185,7 +185,7 @@ pub struct Listener {
     pub dual_stack: bool,
     /// Connections not accepted (Recv-Q).
     pub queue: u32,
-    /// Limit of the accept queue (Send-Q); it is full at limit + 1.
+    /// Limit of the accept queue (Send-Q); it is full at limit + 1. `u32::MAX` where the kernel does not tell.
     pub limit: u32,
     /// Connections dropped here, ever (skmem `d`); `None` when not told.
     pub drops: Option<u32>,

@@ -75,6 +75,7 @@ pub struct Fold<'a> {
     kept: HashMap<Reason, usize>,
     marks: Marks,
     mark: bool,
+    texts: bool,
     census: Census,
 }
 
@@ -107,6 +108,7 @@ impl<'a> Fold<'a> {
             kept: HashMap::new(),
             marks: Marks::default(),
             mark,
+            texts: false,
             census,
         }
     }
@@ -137,8 +139,10 @@ impl<'a> Fold<'a> {
         (self.census, self.marks)
     }
 
-    /// The sockets come from the text tables: without cookies none of them can be found again, so nothing is compared.
+    /// The sockets come from the text tables: without cookies none of them can be found again, so nothing is compared, and
+    /// they do not tell the limit of an accept queue.
     pub fn without_cookies(&mut self) {
+        self.texts = true;
         self.before = None;
         self.mark = false;
         self.census.joined = false;
@@ -168,7 +172,7 @@ impl<'a> Fold<'a> {
             ifindex: socket.ifindex,
             dual_stack: socket.inet6 && socket.v6only == Some(false),
             queue: socket.rqueue,
-            limit: socket.wqueue,
+            limit: if self.texts { u32::MAX } else { socket.wqueue },
             drops,
             drops_grown,
             syn_recv: 0,
@@ -472,7 +476,7 @@ fn is_unaccepted(socket: &Socket) -> bool {
 
 /// `bytes_acked` counts the SYN, and a handshake alone is no data.
 fn carried_data(socket: &Socket) -> bool {
-    let bytes = socket.info.as_ref().and_then(|info| Some(info.bytes_acked()? + info.bytes_received()?));
+    let bytes = socket.info.as_ref().and_then(|info| Some(info.bytes_acked()?.saturating_add(info.bytes_received()?)));
     bytes.is_some_and(|bytes| bytes > 1)
 }
 

@@ -54,15 +54,21 @@ fn split_name(line: &[u8]) -> Option<(&[u8], &[u8])> {
 }
 
 fn names_of(shape: &[u8]) -> Vec<String> {
-    let mut parts = shape.split(|&byte| byte == b'\n').map(String::from_utf8_lossy);
-    let header = parts.next().unwrap_or_default().into_owned();
-    let mut halves = header.split('|').skip(1);
-    let mut columns = Vec::new();
-    for direction in ["rx", "tx"] {
-        let half = halves.next().unwrap_or_default();
-        columns.extend(half.split_whitespace().map(|name| format!("{direction}_{name}")));
-    }
-    parts.flat_map(|name| columns.iter().map(move |column| format!("dev.{name}.{column}"))).collect()
+    let mut parts = shape.split(|&byte| byte == b'\n');
+    let header = parts.next().unwrap_or_default();
+    let halves = header.split(|&byte| byte == b'|').skip(1);
+    // The first half counts what is received, the second what is sent.
+    let directions = ["rx", "tx"].into_iter().chain(std::iter::repeat("more"));
+    let columns: Vec<String> = halves
+        .zip(directions)
+        .flat_map(|(half, direction)| {
+            words(half).map(move |name| format!("{direction}_{}", String::from_utf8_lossy(name)))
+        })
+        .collect();
+    parts
+        .map(String::from_utf8_lossy)
+        .flat_map(|name| columns.iter().map(move |column| format!("dev.{name}.{column}")).collect::<Vec<_>>())
+        .collect()
 }
 
 #[cfg(test)]

@@ -34,7 +34,7 @@ pub fn parse(text: &[u8], values: &mut Vec<u64>) -> Result<Arc<Names>, WireError
             let Some(&value) = row.get(*column) else { continue };
             names.push(format!("softnet.cpu{cpu}.{name}"));
             values.push(value);
-            *sum = Some(sum.unwrap_or(0) + value);
+            *sum = Some(sum.unwrap_or(0).wrapping_add(value));
         }
     }
     for ((_, name), sum) in COLUMNS.iter().zip(sums) {

@@ -1,0 +1,141 @@
+//! What is fuzzed: every parser of bytes that the kernel, the wire or a saved directory supplies. Each target says what must
+//! hold whatever the bytes are. The ordinary tests replay the corpus through the same functions.
+
+use std::fs;
+use std::sync::OnceLock;
+
+use tcphealth_core::snapshot::Socket;
+use tcphealth_core::wire::netlink::{Message, Messages};
+use tcphealth_core::wire::{conntrack, net_dev, packet, pairs, proc_net_tcp, rtnetlink, snmp, sock_diag, softnet};
+use tcphealth_linux::{Host, Pass};
+use tempfile::TempDir;
+
+/// A target and its name, which is its corpus's too.
+pub const ALL: [(&str, fn(&[u8])); 10] = [
+    ("snmp", snmp),
+    ("pairs", pairs),
+    ("net_dev", net_dev),
+    ("softnet", softnet),
+    ("conntrack", conntrack),
+    ("sock_diag", sock_diag),
+    ("rtnetlink", rtnetlink),
+    ("proc_net_tcp", proc_net_tcp),
+    ("packet", packet),
+    ("frozen", frozen),
+];
+
+/// Two samples one after the other: the second finds the names that the first learnt.
+fn snmp(data: &[u8]) {
+    let (first, second) = data.split_at(data.iter().position(|&byte| byte == 0).unwrap_or(data.len()));
+    let (mut parser, mut values) = (snmp::Parser::default(), Vec::new());
+    for text in [first, second] {
+        let learnt = parser.parse("net/snmp", text, &mut values);
+        let mut afresh = Vec::new();
+        let known = snmp::Parser::default().parse("net/snmp", text, &mut afresh);
+        assert_eq!(learnt, known);
+        if let Ok(names) = learnt {
+            assert_eq!((names.list().len(), &values), (values.len(), &afresh));
+        }
+    }
+}
+
+fn pairs(data: &[u8]) {
+    let mut values = Vec::new();
+    if let Ok(names) = pairs::Parser::default().snmp6(data, &mut values) {
+        assert_eq!(names.list().len(), values.len());
+    }
+    if let Ok(names) = pairs::Parser::default().sockstat("net/sockstat", data, &mut values) {
+        assert_eq!(names.list().len(), values.len());
+    }
+    drop(pairs::single("sys/x", "x", data, &mut values));
+}
+
+fn net_dev(data: &[u8]) {
+    let (mut parser, mut values) = (net_dev::Parser::default(), Vec::new());
+    if let Ok(names) = parser.parse(data, &mut values) {
+        assert_eq!(names.list().len(), values.len());
+    }
+}
+
+fn softnet(data: &[u8]) {
+    let mut values = Vec::new();
+    if let Ok(names) = softnet::parse(data, &mut values) {
+        assert_eq!(names.list().len(), values.len());
+    }
+}
+
+fn conntrack(data: &[u8]) {
+    let mut values = Vec::new();
+    if let Ok(names) = conntrack::parse(data, &mut values) {
+        assert_eq!(names.list().len(), values.len());
+    }
+}
+
+/// Answers and destroy events are the same messages. One socket is used again and again: nothing old may remain.
+fn sock_diag(data: &[u8]) {
+    let mut reused = Socket::default();
+    for message in Messages::new("sock_diag", data) {
+        let Ok(Message::Data { body, .. }) = message else { continue };
+        let mut fresh = Socket::default();
+        let parsed = sock_diag::parse(body, &mut reused);
+        assert_eq!(parsed, sock_diag::parse(body, &mut fresh));
+        if parsed.is_ok() {
+            assert_eq!(format!("{reused:?}"), format!("{fresh:?}"));
+        }
+    }
+}
+
+fn rtnetlink(data: &[u8]) {
+    for message in Messages::new("rtnetlink", data) {
+        let Ok(Message::Data { body, .. }) = message else { continue };
+        drop(rtnetlink::link(body));
+        drop(rtnetlink::route(body));
+        drop(rtnetlink::neighbour(body));
+        drop(rtnetlink::qdisc(body));
+    }
+}
+
+fn proc_net_tcp(data: &[u8]) {
+    let mut count = 0;
+    let parsed = proc_net_tcp::parse("net/tcp", data, &mut |_| count += 1);
+    let lines = data.split(|&byte| byte == b'\n').filter(|line| !line.is_empty()).count();
+    assert!(parsed.is_err() || count == lines.saturating_sub(1));
+}
+
+fn packet(data: &[u8]) {
+    if let Some(packet) = packet::parse(data) {
+        assert!(data.len() >= 28, "{packet:?}");
+    }
+}
+
+/// A saved host of which one file is replaced: the first byte says which. It is read, or there is one line that names the file.
+fn frozen(data: &[u8]) {
+    static SAVED: OnceLock<TempDir> = OnceLock::new();
+    const NAMES: [&str; 6] = [
+        "meta.json",
+        "answers.json",
+        "look-1/netlink/sockets",
+        "look-1/netlink/links",
+        "look-1/proc/net/netstat",
+        "look-1/proc/sys/net/ipv4/ip_local_port_range",
+    ];
+    let directory = SAVED
+        .get_or_init(|| {
+            let directory = tempfile::tempdir().expect("a temporary directory");
+            let mut host = Host::live().saving(directory.path()).expect("an empty directory");
+            host.look(Pass::First).expect("a look");
+            fs::write(directory.path().join("answers.json"), "[]").expect("a writable directory");
+            directory
+        })
+        .path();
+    let Some((which, data)) = data.split_first() else { return };
+    let replaced = directory.join(NAMES[usize::from(*which) % NAMES.len()]);
+    let whole = fs::read(&replaced).expect("a saved file");
+    fs::write(&replaced, data).expect("a writable directory");
+    let read = Host::frozen(directory).and_then(|mut host| host.look(Pass::First).map(drop));
+    fs::write(&replaced, whole).expect("a writable directory");
+    if let Err(error) = read {
+        let line = error.to_string();
+        assert!(line.starts_with(&directory.display().to_string()), "{line}");
+    }
+}
