@@ -1,6 +1,7 @@
 //! The house's own tools: what the tidy tests look for, and the generated documents.
 #![forbid(unsafe_code)]
 
+pub mod bench;
 pub mod docs;
 pub mod source;
 pub mod tidy;

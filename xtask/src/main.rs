@@ -1,14 +1,21 @@
-//! `cargo xtask docs`: writes the generated documents.
+//! `cargo xtask docs` writes the generated documents; `cargo run --release -p xtask -- bench` measures what the README claims.
 #![forbid(unsafe_code)]
 
 use std::fs;
 
 use anyhow::{Context, bail};
+use xtask::bench;
 
 fn main() -> anyhow::Result<()> {
-    match std::env::args().nth(1).as_deref() {
-        Some("docs") => write_docs(),
-        _ => bail!("usage: cargo xtask docs"),
+    let words: Vec<String> = std::env::args().skip(1).collect();
+    match words.iter().map(String::as_str).collect::<Vec<_>>().as_slice() {
+        ["docs"] => write_docs(),
+        ["bench"] => bench::bench(),
+        // What bench starts to be measured, or to hold sockets.
+        ["bench-actor", number, pairs] => bench::actor(number.parse()?, pairs.parse()?),
+        ["bench-states"] => bench::states(),
+        ["bench-census"] => bench::census(),
+        _ => bail!("usage: cargo xtask docs | bench"),
     }
 }
 

@@ -10,8 +10,11 @@ use tcphealth_core::wire::{conntrack, net_dev, packet, pairs, proc_net_tcp, rtne
 use tcphealth_linux::{Host, Pass};
 use tempfile::TempDir;
 
-/// A target and its name, which is its corpus's too.
-pub const ALL: [(&str, fn(&[u8])); 10] = [
+/// A target: what it does with the bytes.
+pub type Target = fn(&[u8]);
+
+/// The targets and their names, which are their corpora's too.
+pub const ALL: [(&str, Target); 10] = [
     ("snmp", snmp),
     ("pairs", pairs),
     ("net_dev", net_dev),
@@ -129,7 +132,7 @@ fn frozen(data: &[u8]) {
         })
         .path();
     let Some((which, data)) = data.split_first() else { return };
-    let replaced = directory.join(NAMES[usize::from(*which) % NAMES.len()]);
+    let replaced = directory.join(NAMES.iter().cycle().nth(usize::from(*which)).expect("the names go round"));
     let whole = fs::read(&replaced).expect("a saved file");
     fs::write(&replaced, data).expect("a writable directory");
     let read = Host::frozen(directory).and_then(|mut host| host.look(Pass::First).map(drop));
