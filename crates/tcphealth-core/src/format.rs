@@ -12,6 +12,8 @@ mod nagios;
 mod openmetrics;
 mod text;
 mod why;
+#[cfg(test)]
+mod tests;
 
 pub use instant::rfc3339;
 pub use json::line as json_line;

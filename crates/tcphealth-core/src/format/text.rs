@@ -11,7 +11,7 @@ const HEIGHT: usize = 23;
 /// Findings that are shown; the rest is counted.
 const SHOWN: usize = 3;
 /// Columns of the words before a finding's lines.
-const LABEL: usize = 8;
+const LABEL: usize = 9;
 
 /// The report on a screen.
 pub(super) fn print(report: &Report, style: &Style) -> String {
@@ -96,17 +96,18 @@ fn trouble(finding: &Finding, number: usize, report: &Report, style: &Style) -> 
 pub(super) const CAUSE: Text = text! { en: "cause", ko: "원인" };
 pub(super) const NOW: Text = text! { en: "now", ko: "지금" };
 pub(super) const REPAIR: Text = text! { en: "repair", ko: "고치기" };
-pub(super) const AVOID: Text = text! { en: "not", ko: "금물" };
-pub(super) const RULED_OUT: Text = text! { en: "is not", ko: "배제" };
-pub(super) const CONSEQUENCE: Text = text! { en: "so also", ko: "그 결과" };
+pub(super) const AVOID: Text = text! { en: "avoid", ko: "금물" };
+pub(super) const RULED_OUT: Text = text! { en: "ruled out", ko: "배제" };
+pub(super) const CONSEQUENCE: Text = text! { en: "hence", ko: "그 결과" };
 
-/// `1 critical  accept-overflow  web (pid 42), 192.0.2.1:80  certain  worse in 49 s`.
+/// `1  critical  RULE: shop (pid 42), 192.0.2.1:80; certain; worse in 49 s`.
 pub(super) fn title(finding: &Finding, number: usize, style: &Style) -> Vec<String> {
     let severity = finding.severity.name();
     let eta = finding.eta_seconds.map(|seconds| eta(seconds, style.lang));
     let sure = sure(finding.confidence).get(style.lang).to_owned();
-    let rest: Vec<String> = [Some(finding.rule.clone()), who(finding), Some(sure), eta].into_iter().flatten().collect();
-    let mut lines = wrap(&format!("{}  {severity}: ", number + 1), &rest.join(", "), style.columns);
+    let parts: Vec<String> = [who(finding), Some(sure), eta].into_iter().flatten().collect();
+    let words = format!("{severity} {}: {}", finding.rule, parts.join("; "));
+    let mut lines = wrap(&format!("{}  ", number + 1), &words, style.columns);
     let color = if finding.severity == Severity::Critical { RED } else { YELLOW };
     if let Some(first) = lines.first_mut() {
         *first = first.replacen(severity, &colored(severity, color, style), 1);
@@ -251,8 +252,8 @@ fn healthy(report: &Report, style: &Style) -> Vec<Paragraph> {
         .collect();
     let count = healthy.count();
     let words = say! {
-        en: "healthy: {count} rules looked and found nothing", ko: "이상 없음: 규칙 {count}개가 살폈고 문제가 없음",
-        count = count
+        en: "healthy: {count} of {all} rules", ko: "이상 없음: 규칙 {all}개 가운데 {count}개",
+        count = count, all = report.checks.len()
     };
     all.insert(0, Paragraph::new(6, wrap("", words.get(style.lang), style.columns)));
     all
@@ -268,8 +269,8 @@ fn limits_changed(report: &Report, style: &Style) -> Option<Paragraph> {
 fn hint(report: &Report, style: &Style) -> Option<Paragraph> {
     let rule = &report.findings.first()?.rule;
     let words = say! {
-        en: "evidence and commands: tcphealth why {rule}   what it means: tcphealth explain {rule}",
-        ko: "근거와 명령: tcphealth why {rule}   설명: tcphealth explain {rule}",
+        en: "more: tcphealth why {rule} · tcphealth explain {rule}",
+        ko: "더 보기: tcphealth why {rule} · tcphealth explain {rule}",
         rule = rule
     };
     Some(Paragraph::new(3, wrap("", words.get(style.lang), style.columns)))
