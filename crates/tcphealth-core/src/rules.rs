@@ -10,6 +10,16 @@ use crate::words::Text;
 
 mod retransmit_local;
 mod retransmit_remote;
+mod tail_loss;
+mod path_congested;
+mod reordering;
+mod spurious_timeout;
+mod ack_loss;
+mod duplicate_delivery;
+mod mtu_black_hole;
+mod bad_checksum;
+mod old_timestamps;
+mod socket_backlog_drop;
 mod lossy_hop;
 mod connect_unanswered;
 mod connect_refused;
@@ -49,6 +59,7 @@ mod summary;
 mod loss;
 mod ports;
 mod resetting;
+mod retransmissions;
 mod suspects;
 mod wording;
 #[cfg(test)]
@@ -66,6 +77,16 @@ pub use summary::summary;
 pub const ALL: &[&Rule] = &[
     &retransmit_local::RULE,
     &retransmit_remote::RULE,
+    &tail_loss::RULE,
+    &path_congested::RULE,
+    &reordering::RULE,
+    &spurious_timeout::RULE,
+    &ack_loss::RULE,
+    &duplicate_delivery::RULE,
+    &mtu_black_hole::RULE,
+    &bad_checksum::RULE,
+    &old_timestamps::RULE,
+    &socket_backlog_drop::RULE,
     &lossy_hop::RULE,
     &connect_unanswered::RULE,
     &connect_refused::RULE,

@@ -150,7 +150,7 @@ fn share(shared: Shared, cause: &Subject, effect: &Subject) -> bool {
     vague
         || match shared {
             Shared::Nothing => true,
-            Shared::Peer => same(&address(cause), &address(effect)),
+            Shared::Peer => same(&address(cause), &address(effect)) || same(&cause.subnet, &effect.subnet),
             Shared::Destination => same(&cause.remote, &effect.remote),
             Shared::Process => cause.pid.is_some() && cause.pid == effect.pid,
             Shared::Listener => {

@@ -124,6 +124,106 @@ limits! {
         "From 3 % on interactive work is hardly possible.",
         "3 %부터는 대화형 작업이 거의 불가능하다.";
 
+    majority_cases_min = 10.0, "own choice",
+        "Fewer cases than this have no majority.",
+        "사례가 이보다 적으면 다수를 말할 수 없다.";
+    tail_loss_warning_count = 10.0, "own choice",
+        "Timeouts in the window for a warning.",
+        "경고가 되는 구간 내 타임아웃 수.";
+    tail_loss_warning_spread = 5.0, "own choice",
+        "Timeouts for a warning when three connections or more sent again.",
+        "연결 셋 이상이 재전송했을 때 경고가 되는 타임아웃 수.";
+    tail_loss_warning_ratio = 0.001, "own choice",
+        "Timeouts per segment of data for a warning.",
+        "경고가 되는 데이터 세그먼트당 타임아웃 비율.";
+    tail_loss_critical_ratio = 0.01, "own choice",
+        "Timeouts per segment of data that users feel.",
+        "사용자가 느끼는 데이터 세그먼트당 타임아웃 비율.";
+    tail_loss_critical_lost_again = 0.2, "own choice",
+        "Share of the retransmissions that were lost as well.",
+        "재전송마저 손실된 비율.";
+    congestion_info_factor = 2.0, "own choice",
+        "Round trip against the smallest one, from which a queue stands.",
+        "큐가 서 있다고 보는, 최소 왕복 시간 대비 배수.";
+    congestion_warning_factor = 4.0, "own choice",
+        "Round trip against the smallest one, for a warning.",
+        "경고가 되는, 최소 왕복 시간 대비 배수.";
+    congestion_delay_ms = 20.0, "own choice",
+        "Standing delay of a distant path that is a queue.",
+        "원거리 경로에서 큐로 보는 상시 지연.";
+    congestion_delay_local_ms = 2.0, "own choice",
+        "Standing delay on the local network that is a queue.",
+        "로컬 네트워크에서 큐로 보는 상시 지연.";
+    congestion_warning_delay_ms = 100.0, "own choice",
+        "Standing delay for a warning.",
+        "경고가 되는 상시 지연.";
+    reorder_info_ratio = 0.001, "own choice",
+        "Reorderings per segment of data worth a line.",
+        "한 줄 알릴 만한 데이터 세그먼트당 순서 뒤바뀜 비율.";
+    reorder_warning_ratio = 0.01, "own choice",
+        "Reorderings per segment of data for a warning.",
+        "경고가 되는 데이터 세그먼트당 순서 뒤바뀜 비율.";
+    reorder_warning_count = 100.0, "own choice",
+        "Reorderings for a warning.",
+        "경고가 되는 순서 뒤바뀜 수.";
+    spurious_info_count = 3.0, "own choice",
+        "Timeouts, undone, worth a line.",
+        "한 줄 알릴 만한, 취소된 타임아웃 수.";
+    spurious_warning_count = 5.0, "own choice",
+        "Timeouts, undone, for a warning.",
+        "경고가 되는, 취소된 타임아웃 수.";
+    spurious_undone_ratio = 0.5, "own choice",
+        "Share of the timeouts that must have been undone.",
+        "취소되었어야 하는 타임아웃 비율.";
+    spurious_duplicate_ratio = 0.7, "own choice",
+        "Share of the retransmissions that must have come back as duplicates.",
+        "중복으로 돌아왔어야 하는 재전송 비율.";
+    ack_loss_warning_ratio = 0.01, "own choice",
+        "Retransmissions per segment of data, most of them unnecessary, for a warning.",
+        "경고가 되는, 대부분 불필요한 재전송의 데이터 세그먼트당 비율.";
+    duplicate_info_count = 10.0, "own choice",
+        "Duplicate reports without retransmissions worth a line.",
+        "재전송 없이 온, 한 줄 알릴 만한 중복 보고 수.";
+    duplicate_factor = 5.0, "own choice",
+        "Duplicate reports per retransmission from which the network makes them.",
+        "네트워크가 복제한다고 보는 재전송 대비 중복 보고 배수.";
+    duplicate_warning_ratio = 0.001, "own choice",
+        "Duplicate reports per segment of data for a warning.",
+        "경고가 되는 데이터 세그먼트당 중복 보고 비율.";
+    black_hole_mss_bytes = 1300.0, "own choice",
+        "Segments smaller than this pass every usual tunnel.",
+        "이보다 작은 세그먼트는 흔한 터널을 모두 지난다.";
+    black_hole_critical_connections = 2.0, "own choice",
+        "Connections stuck on full-sized segments for critical.",
+        "큰 세그먼트에서 멈춘 연결이 이만큼이면 위험.";
+    checksum_warning_count = 3.0, "own choice",
+        "Bad checksums for a warning.",
+        "경고가 되는 체크섬 오류 수.";
+    checksum_warning_ratio = 0.000001, "own choice",
+        "Bad checksums per segment received for a warning.",
+        "경고가 되는 수신 세그먼트당 체크섬 오류 비율.";
+    checksum_critical_count = 10.0, "own choice",
+        "Bad checksums for critical.",
+        "위험이 되는 체크섬 오류 수.";
+    checksum_critical_ratio = 0.0001, "own choice",
+        "Bad checksums per segment received for critical.",
+        "위험이 되는 수신 세그먼트당 체크섬 오류 비율.";
+    old_timestamps_warning_count = 10.0, "own choice",
+        "Segments with old timestamps for a warning.",
+        "경고가 되는, 타임스탬프가 오래된 세그먼트 수.";
+    old_timestamps_warning_per_second = 1.0, "own choice",
+        "Segments with old timestamps a second for a warning.",
+        "경고가 되는, 타임스탬프가 오래된 초당 세그먼트 수.";
+    backlog_drop_warning_count = 10.0, "own choice",
+        "Segments dropped at locked sockets for a warning.",
+        "경고가 되는, 잠긴 소켓에서 버린 세그먼트 수.";
+    backlog_drop_warning_per_second = 1.0, "own choice",
+        "Segments dropped at locked sockets a second for a warning.",
+        "경고가 되는, 잠긴 소켓에서 초당 버린 세그먼트 수.";
+    backlog_drop_critical_ratio = 0.01, "own choice",
+        "Share of the received segments dropped at locked sockets for critical.",
+        "위험이 되는, 수신 세그먼트 중 잠긴 소켓에서 버린 비율.";
+
     time_wait_mention_sockets = 1000.0, "own choice",
         "TIME_WAIT on a listening port worth a line.",
         "한 줄 알릴 만한 수신 포트의 TIME_WAIT 수.";

@@ -32,7 +32,7 @@ pub(super) const EPISODES: [Counter; 4] = [
 /// Peers whose way is asked for: those with most losses, then the largest.
 const PEERS_ASKED: usize = 16;
 /// Peers that must share a network before it is blamed instead of them.
-const GROUP_MIN: usize = 3;
+pub(super) const GROUP_MIN: usize = 3;
 const FINDINGS_MAX: usize = 10;
 
 /// The ratios at which a class of peers is worth a line, a warning, and critical.

@@ -217,6 +217,8 @@ impl Listener {
 pub struct Line {
     /// Sockets followed.
     pub sockets: u32,
+    /// Of them, those that sent something again.
+    pub sockets_again: u32,
     /// Of them, those that lost something: that sent more again than the peer then had twice.
     pub sockets_lossy: u32,
     /// Segments with data sent, retransmissions taken out.
@@ -229,8 +231,6 @@ pub struct Line {
     pub lost: u64,
     /// Reorderings seen.
     pub reord_seen: u64,
-    /// Segments received out of order.
-    pub rcv_ooopack: u64,
     /// Sockets that are stuck: nothing acknowledged, the timeout doubling.
     pub sockets_stuck: u32,
     /// What the stuck ones sent again: one event told many times.
@@ -254,6 +254,8 @@ pub struct Peer {
     pub kept: u32,
     /// Sockets on which bytes moved since the look before.
     pub moved: u32,
+    /// Of them, those whose data fits into small packets: less than 1000 bytes a segment over their life.
+    pub moved_small: u32,
     /// ESTABLISHED with no timer, empty queues, and nothing sent or received for as long as the window at least.
     pub silent: u32,
     /// Longest such silence, ms.
@@ -277,6 +279,7 @@ impl Peer {
             kept_with_data: 0,
             kept: 0,
             moved: 0,
+            moved_small: 0,
             silent: 0,
             silent_ms_longest: 0,
             min_rtt_us: None,
@@ -326,8 +329,8 @@ pub struct Mark {
     pub rwnd_limited_ms: u32,
     /// Since anything was sent or received, ms.
     pub idle_ms: u32,
-    /// `tcpi_rcv_ooopack`, low half.
-    pub rcv_ooopack_low: u16,
+    /// skmem `d`, low half.
+    pub drops_low: u16,
     /// `tcpi_reord_seen`, low half.
     pub reord_seen_low: u16,
     /// State.
@@ -424,6 +427,13 @@ impl Followed {
                     .is_none_or(|received| received as u32 == mark.bytes_received_low)
                 && mark.rqueue == self.socket.rqueue
         })
+    }
+}
+
+impl Followed {
+    /// Segments dropped at this socket since the look before; `None` when it is new or the kernel told no memory.
+    pub fn drops_grown(&self) -> Option<u16> {
+        Some((self.socket.skmem?.drops as u16).wrapping_sub(self.before?.drops_low))
     }
 }
 

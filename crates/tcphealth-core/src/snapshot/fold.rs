@@ -19,6 +19,8 @@ const KEPT_MAX: usize = 4_096;
 const TIME_WAIT_MS: u32 = 60_000;
 /// A socket is stuck from this many doublings on: at a timeout of 200 ms it has been silent for more than 1.4 s.
 const STUCK_BACKOFF: u8 = 2;
+/// A socket whose segments carry less than this on average sends small packets, bytes.
+const SMALL_BYTES: u64 = 1_000;
 /// Segments sent in the window from which a sender counts as bulk.
 const BULK_SEGMENTS: u32 = 10;
 /// A sender is kept, too, when the peer's window held it up for this long in the window, ms.
@@ -35,6 +37,7 @@ enum Reason {
     TimerFired,
     QueueStuck,
     BufferFull,
+    Dropping,
     Lossy,
     Bulk,
 }
@@ -272,7 +275,9 @@ impl<'a> Fold<'a> {
         if let Some(mark) = before {
             peer.kept_with_data += u32::from(with_data && mark.with_data && mark.state == State::Established);
             peer.kept += 1;
-            peer.moved += u32::from(moved(socket, mark));
+            let moved = moved(socket, mark);
+            peer.moved += u32::from(moved);
+            peer.moved_small += u32::from(moved && sends_small(info));
             grow(&mut peer.line, socket, mark);
         }
     }
@@ -389,13 +394,13 @@ fn grow(line: &mut Line, socket: &Socket, mark: &Mark) {
     let dsack_dups = grown(info.dsack_dups(), mark.dsack_dups);
     let lost = retrans.saturating_sub(dsack_dups);
     line.sockets += 1;
+    line.sockets_again += u32::from(retrans > 0);
     line.sockets_lossy += u32::from(lost > 0);
     line.retrans += retrans;
     line.lost += lost;
     line.data_segs += grown(info.data_segs_out(), mark.data_segs_out).saturating_sub(retrans);
     line.dsack_dups += dsack_dups;
     line.reord_seen += u64::from((info.reord_seen().unwrap_or(0) as u16).wrapping_sub(mark.reord_seen_low));
-    line.rcv_ooopack += u64::from((info.rcv_ooopack().unwrap_or(0) as u16).wrapping_sub(mark.rcv_ooopack_low));
 }
 
 fn mark_of(socket: &Socket) -> Mark {
@@ -406,6 +411,7 @@ fn mark_of(socket: &Socket) -> Mark {
         state: socket.state,
         timer_retrans: socket.timer_retrans,
         ownerless: is_unaccepted(socket),
+        drops_low: socket.skmem.map_or(0, |mem| mem.drops as u16),
         ..Mark::default()
     };
     if let Some(info) = &socket.info {
@@ -419,7 +425,6 @@ fn mark_of(socket: &Socket) -> Mark {
         mark.busy_ms = (info.busy_time().unwrap_or(0) / 1000) as u32;
         mark.rwnd_limited_ms = (info.rwnd_limited().unwrap_or(0) / 1000) as u32;
         mark.idle_ms = idle_ms(socket).unwrap_or(0);
-        mark.rcv_ooopack_low = info.rcv_ooopack().unwrap_or(0) as u16;
         mark.reord_seen_low = info.reord_seen().unwrap_or(0) as u16;
         mark.with_data = carried_data(socket);
     }
@@ -435,6 +440,7 @@ fn reason_to_keep(socket: &Socket, before: Option<&Mark>) -> Option<Reason> {
         State::FinWait2 if !socket.is_stub() => Reason::Closing,
         State::Established | State::CloseWait if is_unaccepted(socket) => Reason::Unaccepted,
         State::Established if before.is_some_and(|mark| mark.state == State::SynSent) => Reason::Opening,
+        State::Established if before.is_some_and(|mark| dropped(socket, mark)) => Reason::Dropping,
         State::Established if socket.timer_retrans > 0 || socket.timer == Timer::Persist => Reason::TimerFired,
         State::Established if before.is_some_and(|mark| queue_stuck(socket, mark)) => Reason::QueueStuck,
         State::Established if buffer_full(socket) => Reason::BufferFull,
@@ -469,6 +475,10 @@ fn buffer_full(socket: &Socket) -> bool {
         .is_some_and(|mem| mem.drops > 0 || (mem.rcvbuf_bytes > 0 && mem.rmem_alloc_bytes >= mem.rcvbuf_bytes / 10 * 9))
 }
 
+fn dropped(socket: &Socket, mark: &Mark) -> bool {
+    socket.skmem.is_some_and(|mem| mem.drops as u16 != mark.drops_low)
+}
+
 /// In the accept queue of a listener: a connection without an inode that is not an orphan.
 fn is_unaccepted(socket: &Socket) -> bool {
     socket.inode == 0 && matches!(socket.state, State::Established | State::CloseWait)
@@ -478,6 +488,12 @@ fn is_unaccepted(socket: &Socket) -> bool {
 fn carried_data(socket: &Socket) -> bool {
     let bytes = socket.info.as_ref().and_then(|info| Some(info.bytes_acked()?.saturating_add(info.bytes_received()?)));
     bytes.is_some_and(|bytes| bytes > 1)
+}
+
+/// Whether the segments that it sends are small: no measure of the way for full ones.
+fn sends_small(info: &super::TcpInfo) -> bool {
+    let sent = info.bytes_sent().zip(info.data_segs_out());
+    sent.is_some_and(|(bytes, segments)| segments > 0 && bytes / u64::from(segments) < SMALL_BYTES)
 }
 
 fn acked(socket: &Socket, mark: &Mark) -> bool {
