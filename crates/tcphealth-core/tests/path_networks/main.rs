@@ -181,8 +181,10 @@ fn a_queue_is_blamed_for_delay_and_a_distance_is_not() {
 #[test]
 fn flows_show_the_branches_and_the_lossy_one_is_blamed() {
     let mut network = five_hops();
-    network.routers[2].branches = 2;
-    let run = walk(&network, plan(4, 40), 5);
+    network.routers[2] = Router { branches: 2, lossy_branch: Some(1), loss_forward: 0.3, ..network.routers[2].clone() };
+    let run = walk(&network, plan(4, 120), 5);
+    let blame = judge(&run.path).blame.unwrap();
+    assert_eq!((blame.from, blame.to), (network.address(2, 1, 0), network.address(3, 1, 0)), "{blame:?}");
     assert_eq!(run.path.branches().len(), 2);
     assert_eq!(run.path.hops()[2].addresses.len(), 2);
     let one = walk(&network, plan(1, 40), 5);

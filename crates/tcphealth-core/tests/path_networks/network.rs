@@ -50,6 +50,8 @@ pub struct Router {
     pub reply_every_us: u64,
     /// How many routers share this place; each flow always meets the same of them.
     pub branches: u16,
+    /// The loss is that of this branch alone.
+    pub lossy_branch: Option<u16>,
 }
 
 /// The time that each router has saved up for replies.
@@ -107,7 +109,8 @@ impl Network {
         let arrived = reach == way.len();
         let mut rtt_us = 0;
         for router in &way[..reach] {
-            if dice.hits(router.loss_forward) || dice.hits(router.loss_back) {
+            let spared = router.lossy_branch.is_some_and(|branch| branch != probe.flow % router.branches.max(1));
+            if !spared && (dice.hits(router.loss_forward) || dice.hits(router.loss_back)) {
                 return Vec::new();
             }
             rtt_us += 2 * router.delay_us + dice.below(router.jitter_us + 1);
