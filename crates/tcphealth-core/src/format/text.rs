@@ -35,6 +35,9 @@ pub fn headline(report: &Report) -> Message {
     if report.word == Word::Unknown {
         return say! { en: "this host could not be judged", ko: "이 호스트를 판정할 수 없음" };
     }
+    if report.seconds <= 0.0 {
+        return say! { en: "no trouble at first sight", ko: "첫눈에는 이상 없음" };
+    }
     if undecided == 0 {
         return say! { en: "no trouble found in {seconds} s", ko: "{seconds}초 동안 이상 없음", seconds = seconds };
     }

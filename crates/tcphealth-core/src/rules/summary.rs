@@ -116,8 +116,7 @@ fn line([ratio, lost, sent]: [&'static str; 3], line: Line, label: Text) -> [Fig
 
 fn unseen(window: &Window) -> Vec<Unseen> {
     let mut all = tables(window);
-    all.extend(others(window));
-    all.extend(owners(window));
+    all.extend(owners(window).or_else(|| others(window)));
     all.extend(watches(window));
     all.extend(bounds(window));
     all
@@ -149,8 +148,8 @@ fn others(window: &Window) -> Option<Unseen> {
         what: say! { en: "processes of other users", ko: "다른 사용자의 프로세스" },
         why: say! { en: "not permitted: CAP_SYS_PTRACE", ko: "권한 없음: CAP_SYS_PTRACE" },
         remedy: say! {
-            en: "run as root; or with CAP_SYS_PTRACE, and with CAP_NET_RAW for resets and ICMP errors on the wire",
-            ko: "root로 실행. 또는 CAP_SYS_PTRACE, 회선의 RST와 ICMP 오류까지 보려면 CAP_NET_RAW 권한으로 실행"
+            en: "run with CAP_SYS_PTRACE, and with CAP_NET_RAW for packets on the wire; root usually has both",
+            ko: "CAP_SYS_PTRACE 권한으로, 회선의 패킷까지 보려면 CAP_NET_RAW 권한으로 실행. root에는 보통 둘 다 있음"
         },
     })
 }
@@ -165,9 +164,9 @@ fn owners(window: &Window) -> Option<Unseen> {
         |absent| reason_of(absent),
     );
     (!absents.is_empty()).then(|| Unseen {
-        what: say! { en: "the processes of {count} sockets", ko: "소켓 {count}개의 프로세스", count = absents.len() },
+        what: say! { en: "the process behind {count} socket(s)", ko: "소켓 {count}개의 프로세스", count = absents.len() },
         why,
-        remedy: say! { en: "run as root, or with CAP_SYS_PTRACE", ko: "root 또는 CAP_SYS_PTRACE 권한으로 실행" },
+        remedy: say! { en: "run with CAP_SYS_PTRACE, which root usually has", ko: "CAP_SYS_PTRACE 권한으로 실행. root에는 보통 있음" },
     })
 }
 

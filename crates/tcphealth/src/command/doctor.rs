@@ -31,7 +31,9 @@ impl Trial {
 }
 
 const ROOT: Text = text! { en: "run as root", ko: "root로 실행" };
-const PTRACE: Text = text! { en: "run as root, or with CAP_SYS_PTRACE", ko: "root 또는 CAP_SYS_PTRACE 권한으로 실행" };
+const PTRACE: Text = text! {
+    en: "run with CAP_SYS_PTRACE, which root usually has", ko: "CAP_SYS_PTRACE 권한으로 실행. root에는 보통 있음"
+};
 const NET_RAW: Text = text! { en: "run as root, or with CAP_NET_RAW", ko: "root 또는 CAP_NET_RAW 권한으로 실행" };
 const SYS_ADMIN: Text = text! { en: "run as root, or with CAP_SYS_ADMIN", ko: "root 또는 CAP_SYS_ADMIN 권한으로 실행" };
 const MODULE: Text =

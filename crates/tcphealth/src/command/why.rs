@@ -2,7 +2,6 @@
 
 use std::process::ExitCode;
 
-use anyhow::bail;
 use tcphealth_core::format::{Format, Style, finding_in_full, wrap};
 use tcphealth_core::report::{Check, Finding, Report};
 use tcphealth_core::rules;
@@ -16,7 +15,8 @@ use crate::speech::{self, Speech};
 pub(crate) fn run(args: &WhyArgs, speech: &Speech) -> anyhow::Result<ExitCode> {
     let rule = args.what.split('@').next().unwrap_or_default();
     if rules::rule(rule).is_none() {
-        bail!("there is no rule “{rule}”; `tcphealth rules` lists them");
+        eprintln!("tcphealth: there is no rule “{rule}”; `tcphealth rules` lists them");
+        return Ok(ExitCode::from(2));
     }
     let report =
         check::look(check::host(args.look.from.as_deref(), args.look.netns.as_deref(), None)?, &args.look, speech)?;

@@ -22,6 +22,7 @@ enum Expression {
     Not(Box<Self>),
     Port(Side, Compare, u16),
     Address(Side, Place),
+    State(u32),
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -73,7 +74,11 @@ impl Filter {
     pub(crate) fn parse(words: &[String]) -> anyhow::Result<Self> {
         let tokens = tokens(words);
         let mut reader = Reader { tokens: &tokens, at: 0 };
-        let states = reader.states().with_context(|| reader.place())?;
+        let mut states = reader.states().with_context(|| reader.place())?;
+        if !reader.skip(&["and", "&", "&&"]) && reader.peek().is_some_and(|word| matches!(word, "or" | "|" | "||")) {
+            // `state A or …`: a state among other predicates, which the kernel cannot choose by.
+            (reader.at, states) = (0, ALL);
+        }
         let expression = match reader.peek() {
             Some(_) => Some(reader.or().with_context(|| reader.place())?),
             None => None,
@@ -94,6 +99,7 @@ impl Expression {
             Self::Not(a) => !a.takes(socket),
             Self::Port(side, compare, port) => compare.holds(side.of(socket).port, *port),
             Self::Address(side, place) => place.holds(side.of(socket)),
+            Self::State(states) => states & socket.state.bit() != 0,
         }
     }
 }
@@ -266,13 +272,18 @@ impl Reader<'_> {
 
     fn predicate(&mut self) -> anyhow::Result<Expression> {
         let word = self.next().ok_or_else(|| anyhow!("something must follow"))?.to_owned();
+        match word.as_str() {
+            "state" => return Ok(Expression::State(self.state()?)),
+            "exclude" => return Ok(Expression::State(ALL & !self.state()?)),
+            _ => {}
+        }
         let compare = self.peek().and_then(Compare::named);
         self.at += usize::from(compare.is_some());
         let compare = compare.unwrap_or(Compare::Equal);
         let side = match word.as_str() {
             "sport" | "src" => Side::Local,
             "dport" | "dst" => Side::Remote,
-            _ => bail!("“{word}” is none of sport, dport, src, dst, state (which comes first), and, or, not"),
+            _ => bail!("“{word}” is none of sport, dport, src, dst, state, exclude, and, or, not"),
         };
         let value = self.next().ok_or_else(|| anyhow!("{word} of what?"))?;
         if word.ends_with("port") {
@@ -423,6 +434,9 @@ mod tests {
         assert!(takes("not dport 3", &one) && takes("! ( dport 3 or dport 4 )", &one));
         assert!(takes("state established dport 2 sport 1", &one));
         assert!(!takes("state close-wait dport 2", &one));
+        assert!(takes("state established and dport 2", &one) && takes("dport 2 and state established", &one));
+        assert!(takes("state close-wait or dport 2", &one) && !takes("state close-wait or dport 3", &one));
+        assert!(!takes("dport 2 and not ( state established )", &one));
     }
 
     #[test]
