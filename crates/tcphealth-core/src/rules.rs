@@ -40,13 +40,29 @@ mod accept_stalled;
 mod requests_unread;
 mod close_wait_pool;
 mod descriptor_limit;
+mod ghost_sockets;
+mod fin_wait2_orphaned;
+mod fin_wait2_held;
+mod fin_wait1_orphans;
+mod last_ack_stuck;
 mod accept_overflow;
 mod backlog_clamped;
+mod syn_flood;
+mod syn_ack_unanswered;
+mod listen_drop;
+mod peer_not_reading;
+mod process_not_reading;
+mod slow_reader;
+mod receive_prune;
+mod tcp_memory;
 mod peer_resets;
 mod abort_unread;
 mod abort_linger;
 mod middlebox_reset;
 mod closed_port_probed;
+mod half_open_suspect;
+mod peer_vanished;
+mod idle_forgotten;
 mod conntrack_full;
 
 mod class;
@@ -57,6 +73,7 @@ mod known;
 mod limits;
 mod summary;
 mod loss;
+mod peer_sockets;
 mod ports;
 mod resetting;
 mod retransmissions;
@@ -107,13 +124,29 @@ pub const ALL: &[&Rule] = &[
     &requests_unread::RULE,
     &close_wait_pool::RULE,
     &descriptor_limit::RULE,
+    &ghost_sockets::RULE,
+    &fin_wait2_orphaned::RULE,
+    &fin_wait2_held::RULE,
+    &fin_wait1_orphans::RULE,
+    &last_ack_stuck::RULE,
     &accept_overflow::RULE,
     &backlog_clamped::RULE,
+    &syn_flood::RULE,
+    &syn_ack_unanswered::RULE,
+    &listen_drop::RULE,
+    &peer_not_reading::RULE,
+    &process_not_reading::RULE,
+    &slow_reader::RULE,
+    &receive_prune::RULE,
+    &tcp_memory::RULE,
     &peer_resets::RULE,
     &abort_unread::RULE,
     &abort_linger::RULE,
     &middlebox_reset::RULE,
     &closed_port_probed::RULE,
+    &half_open_suspect::RULE,
+    &peer_vanished::RULE,
+    &idle_forgotten::RULE,
     &conntrack_full::RULE,
 ];
 

@@ -298,3 +298,13 @@ pub(super) fn kept_in_silence(followed: &Followed) -> bool {
     let sent = followed.socket.info.as_ref().and_then(TcpInfo::data_segs_out);
     followed.kept() && followed.before.is_some_and(|mark| sent.is_none_or(|sent| sent == mark.data_segs_out))
 }
+
+/// The process behind a service, by one of its live sockets; `None` when it has none or it cannot be found out.
+pub(super) fn service_owner<'a>(
+    window: &Window<'a>,
+    service: &Service,
+    questions: &mut Vec<Question>,
+) -> Option<&'a Owner> {
+    let inode = service.inodes.into_iter().find(|&inode| inode != 0)?;
+    window.owner(inode, service.uid).or_ask(questions)
+}

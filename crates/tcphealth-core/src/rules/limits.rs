@@ -454,6 +454,142 @@ limits! {
     closed_port_info_per_second = 1.0, "own choice",
         "Resets a second to strangers that are worth a line.",
         "한 줄 언급할 만한, 모르는 상대에게 보낸 초당 RST 수.";
+
+    fin_wait2_orphaned_count = 100.0, "own choice",
+        "FIN_WAIT2 kept by the kernel through a window, in all or toward one service, worth a line.",
+        "관찰 구간 내내 커널이 유지한 FIN_WAIT2가 보고되는 개수.";
+    fin_wait2_orphaned_ratio = 0.5, "own choice",
+        "Share of what we closed first toward a service that stays in FIN_WAIT2, for a warning.",
+        "한 서비스로 먼저 닫은 연결 가운데 FIN_WAIT2로 남은 비율이 이 이상이면 경고.";
+    fin_wait2_orphaned_buckets_ratio = 0.2, "own choice",
+        "Share of tcp_max_tw_buckets that all FIN_WAIT2 together may take before it is a warning.",
+        "모든 FIN_WAIT2가 tcp_max_tw_buckets에서 차지하면 경고가 되는 비율.";
+    fin_wait2_held_info_count = 5.0, "own choice",
+        "Half-closed connections of one process on which nothing moves, worth a line.",
+        "한 프로세스의 반만 닫힌, 움직이지 않는 연결이 보고되는 개수.";
+    fin_wait2_held_warning_count = 20.0, "own choice",
+        "As many of them, none of which ended, are a warning.",
+        "하나도 끝나지 않았을 때 경고가 되는 개수.";
+    fin_wait2_held_ratio = 0.5, "own choice",
+        "Share of the process's sockets to that service that must be such, for a warning.",
+        "그 서비스로 가는 소켓 가운데 경고에 필요한 비율.";
+    fin_wait1_info_count = 3.0, "own choice",
+        "Closed connections to one peer whose data it does not take, worth a line.",
+        "데이터를 받지 않는 한 상대의 닫은 연결이 보고되는 개수.";
+    fin_wait1_warning_count = 10.0, "own choice",
+        "As many of them to one peer are a warning.",
+        "한 상대에 이만큼이면 경고.";
+    fin_wait1_warning_ratio = 0.5, "own choice",
+        "Share of the sockets to that peer that must be such, for a warning.",
+        "그 상대로 가는 소켓 가운데 경고에 필요한 비율.";
+    orphans_warning_ratio = 0.25, "netdata tcp_orphans.conf",
+        "Orphans as a share of tcp_max_orphans: the kernel may count a suspicious one four times.",
+        "tcp_max_orphans 대비 orphan 비율. 커널은 의심스러운 것을 네 배로 셀 수 있다.";
+    orphans_critical_ratio = 0.5, "netdata tcp_orphans.conf",
+        "As above, critical.",
+        "위와 같으며 심각.";
+    last_ack_info_count = 5.0, "own choice",
+        "Connections to one peer or network whose FIN was sent again twice, worth a line.",
+        "한 상대나 네트워크로 FIN을 두 번 다시 보낸 연결이 보고되는 개수.";
+    last_ack_warning_count = 20.0, "own choice",
+        "As many, stuck and sent again three times, are a warning.",
+        "세 번 다시 보내고 멈춘 것이 이만큼이면 경고.";
+
+    syn_flood_queue_ratio = 0.9, "own choice",
+        "Half-open connections as a share of the listener's limit from which its queue counts as full.",
+        "SYN 큐가 가득 찬 것으로 보는 한계 대비 반쯤 열린 연결 비율.";
+    syn_flood_count = 10.0, "own choice",
+        "SYNs over a full queue in one window from which it is more than a moment.",
+        "가득 찬 큐를 만난 SYN이 순간 이상이라고 보는 개수.";
+    syn_flood_warning_per_second = 1.0, "netdata tcp_listen.conf",
+        "SYNs over a full queue a second, above which it is a warning.",
+        "가득 찬 큐를 만난 SYN이 초당 이보다 많으면 경고.";
+    syn_flood_critical_per_second = 5.0, "netdata tcp_listen.conf",
+        "As above without SYN cookies: real clients fail.",
+        "SYN 쿠키 없이 이보다 많으면 심각: 실제 클라이언트가 실패한다.";
+    syn_flood_flood_ratio = 0.05, "own choice",
+        "Share of SYN cookies that come back, below which it is surely a flood.",
+        "돌아온 SYN 쿠키 비율이 이보다 작으면 확실한 공격.";
+    syn_flood_crowd_ratio = 0.5, "own choice",
+        "Share of SYN cookies that come back, above which it is an honest crowd.",
+        "돌아온 SYN 쿠키 비율이 이보다 크면 정상 접속 폭주.";
+    syn_ack_unanswered_count = 3.0, "own choice",
+        "Half-open connections of one network whose SYN-ACK was sent again twice, for a warning.",
+        "SYN-ACK를 두 번 다시 보낸 한 네트워크의 반쯤 열린 연결 수(경고).";
+    listen_drop_warning_count = 5.0, "own choice",
+        "SYNs dropped for other reasons than a full queue in one window, for a warning, with the rate.",
+        "큐가 아닌 이유로 버려진 SYN의 구간당 개수(경고, 초당 비율과 함께).";
+    listen_drop_warning_per_second = 1.0, "own choice",
+        "As above, a second.",
+        "위와 같으며 초당.";
+
+    peer_not_reading_seconds = 10.0, "own choice",
+        "How long the window of a peer must have been closed before it is more than a pause.",
+        "상대 윈도가 이보다 오래 닫혀 있어야 단순한 멈춤이 아니다.";
+    peer_not_reading_warning_count = 3.0, "own choice",
+        "Connections to one service whose window stays closed, for a warning; all of its connections are one, too.",
+        "한 서비스로 가는 연결 가운데 윈도가 닫힌 개수(경고). 전부여도 경고이다.";
+    peer_not_reading_critical_count = 10.0, "own choice",
+        "As many and all of them toward a service are critical; as many to one client are a warning.",
+        "서비스로 가는 연결 전부가 이만큼이면 심각, 한 클라이언트에 이만큼이면 경고.";
+    process_not_reading_seconds = 10.0, "own choice",
+        "How long a full receive buffer must have been left before it is more than a pause.",
+        "가득 찬 수신 버퍼를 이보다 오래 두어야 단순한 멈춤이 아니다.";
+    process_not_reading_warning_count = 3.0, "own choice",
+        "Connections of one process that it does not read, for a warning.",
+        "한 프로세스가 읽지 않는 연결 수(경고).";
+    process_not_reading_critical_count = 10.0, "own choice",
+        "As many and all of its connections are critical.",
+        "이만큼이고 전부이면 심각.";
+    slow_reader_ratio = 0.5, "own choice",
+        "Share of the busy time in which the peer's window held a connection up.",
+        "전송 시간 가운데 상대 윈도에 막힌 비율.";
+    thrown_warning_count = 10.0, "own choice",
+        "Received segments thrown away in one window, for a warning, with the rate.",
+        "한 구간에서 버린 수신 세그먼트 수(경고, 초당 비율과 함께).";
+    thrown_warning_per_second = 1.0, "own choice",
+        "As above, a second.",
+        "위와 같으며 초당.";
+    prune_warning_per_second = 10.0, "own choice",
+        "Collapses of receive queues a second, for a warning with a full buffer that is mostly overhead.",
+        "대부분 오버헤드인 가득 찬 버퍼가 있을 때 경고가 되는 초당 수신 큐 정리 횟수.";
+    tcp_memory_critical_ratio = 0.9, "netdata tcp_mem.conf",
+        "TCP memory as a share of its maximum, above which it is critical.",
+        "최대값 대비 TCP 메모리가 이 비율을 넘으면 심각.";
+    cgroup_memory_warning_ratio = 0.99, "own choice",
+        "Memory of a cgroup as a share of its limit from which it counts as used up.",
+        "cgroup 메모리를 다 쓴 것으로 보는 한계 대비 비율.";
+
+    half_open_info_count = 10.0, "own choice",
+        "Silent connections to one destination that no timer watches, worth a line.",
+        "한 목적지로 가는, 타이머 없는 조용한 연결이 보고되는 개수.";
+    half_open_silent_seconds = 7200.0, "RFC 5382 REQ-5",
+        "Silence after which a device on the path may have forgotten a connection.",
+        "경로의 장비가 연결을 잊었을 수 있는 침묵 시간.";
+    peer_vanished_warning_count = 3.0, "own choice",
+        "Connections to one silent peer, for a warning; one or two are a client that walked away.",
+        "응답 없는 한 상대의 연결 수(경고). 한둘은 떠난 클라이언트이다.";
+    idle_forgotten_min_seconds = 1.0, "own choice",
+        "Idle time before a connection died that is worth a comparison.",
+        "비교할 만한, 연결이 죽기 전의 유휴 시간.";
+    idle_forgotten_factor = 2.0, "own choice",
+        "How many times longer than any survivor the dead must have been idle.",
+        "죽은 연결의 유휴 시간이 살아남은 것보다 몇 배 길어야 하는지.";
+    idle_forgotten_warning_count = 3.0, "own choice",
+        "Connections to one destination that died after idling, for a warning.",
+        "쉰 뒤 죽은 한 목적지의 연결 수(경고).";
+    idle_forgotten_critical_count = 10.0, "own choice",
+        "As above, critical.",
+        "위와 같으며 심각.";
+    ghosts_info_count = 5.0, "own choice",
+        "Descriptors of a process without a socket, worth a line; sockets not yet connected look alike.",
+        "소켓 없는 디스크립터가 보고되는 개수. 아직 연결하지 않은 소켓도 똑같이 보인다.";
+    ghosts_warning_count = 100.0, "own choice",
+        "As many are a warning.",
+        "이만큼이면 경고.";
+    ghosts_warning_ratio = 0.25, "own choice",
+        "Or such a share of RLIMIT_NOFILE.",
+        "또는 RLIMIT_NOFILE 대비 이 비율.";
 }
 
 impl Limits {

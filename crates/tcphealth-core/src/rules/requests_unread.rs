@@ -104,24 +104,7 @@ fn finding(window: &Window, limits: &Limits, group: &Group, process: Option<&Pro
     finding.confidence = group.confidence();
     finding.size = f64::from(count);
     finding.cause = cause(window, group, process);
-    finding.now = vec![Advice::from(say! {
-        en: "look at what the workers of {who} wait for: their stacks, /proc/PID/task/*/wchan, the database and locks behind them",
-        ko: "{who}의 워커가 무엇을 기다리는지 확인: 스택, /proc/PID/task/*/wchan, 뒤쪽의 데이터베이스와 락",
-        who = who
-    })];
-    finding.repair = vec![Advice::from(say! {
-        en: "a timeout on what the workers call, and more of them only when they are busy rather than stuck",
-        ko: "워커가 부르는 대상에 시간 제한을 두고, 멈춘 것이 아니라 바쁜 경우에만 워커를 늘린다"
-    })];
-    finding.avoid = vec![
-        say! { en: "a larger backlog: it only lengthens the wait", ko: "backlog를 늘려도 기다림만 길어짐" },
-        say! { en: "restarting the network does not clear CLOSE_WAIT", ko: "네트워크를 재시작해도 CLOSE_WAIT는 없어지지 않음" },
-    ];
-    finding.ruled_out = vec![say! {
-        en: "a missing close(): the requests themselves are unread (Recv-Q above 1)",
-        ko: "close() 누락이 아님: 요청 자체를 읽지 않음(Recv-Q가 1보다 큼)"
-    }];
-    finding.verify = vec!["ss -Htanp state close-wait".into()];
+    advise(&mut finding, &who);
     let bytes: u32 = group.sockets.iter().map(|followed| followed.socket.rqueue).max().unwrap_or(0);
     finding
         .evidence("CLOSE_WAIT with Recv-Q > 1", (f64::from(count), "sockets"), "process", "sock_diag")
@@ -143,6 +126,27 @@ fn cause(window: &Window, group: &Group, process: Option<&Process>) -> Message {
         ko: "연결은 받았지만 워커가 처리하지 못함: 가장 오래된 클라이언트는 {age}초 전에 떠남. 프로세스 상태 {state}, 스레드 대기 위치 {wait}.",
         age = age, state = state, wait = wait
     }
+}
+
+fn advise(finding: &mut Finding, who: &str) {
+    finding.now = vec![Advice::from(say! {
+        en: "look at what the workers of {who} wait for: their stacks, /proc/PID/task/*/wchan, the database and locks behind them",
+        ko: "{who}의 워커가 무엇을 기다리는지 확인: 스택, /proc/PID/task/*/wchan, 뒤쪽의 데이터베이스와 락",
+        who = who
+    })];
+    finding.repair = vec![Advice::from(say! {
+        en: "a timeout on what the workers call, and more of them only when they are busy rather than stuck",
+        ko: "워커가 부르는 대상에 시간 제한을 두고, 멈춘 것이 아니라 바쁜 경우에만 워커를 늘린다"
+    })];
+    finding.avoid = vec![
+        say! { en: "a larger backlog: it only lengthens the wait", ko: "backlog를 늘려도 기다림만 길어짐" },
+        say! { en: "restarting the network does not clear CLOSE_WAIT", ko: "네트워크를 재시작해도 CLOSE_WAIT는 없어지지 않음" },
+    ];
+    finding.ruled_out = vec![say! {
+        en: "a missing close(): the requests themselves are unread (Recv-Q above 1)",
+        ko: "close() 누락이 아님: 요청 자체를 읽지 않음(Recv-Q가 1보다 큼)"
+    }];
+    finding.verify = vec!["ss -Htanp state close-wait".into()];
 }
 
 #[cfg(test)]
