@@ -88,8 +88,10 @@ struct Myth {
 }
 
 const ABOUT_TIME_WAIT: &[&str] = &["time_wait", "ports", "bind_before", "churn"];
-const DENIALS: &[&str] =
-    &["never", "not", "nothing", "no ", "않", "없", "말 것", "소용", "아니", "금지", "무관", "removed", "제거"];
+const DENIALS: &[&str] = &[
+    "never", "not", "nothing", "no ", "않", "없", "말 것", "소용", "아니", "금지", "무관", "removed", "제거",
+    "critical", "drops", "버림",
+];
 const MYTHS: &[Myth] = &[
     Myth { word: "tcp_tw_recycle", files: &[], denials: DENIALS },
     Myth { word: "tcp_fin_timeout", files: ABOUT_TIME_WAIT, denials: DENIALS },
