@@ -14,6 +14,7 @@ mod rules;
 mod sockets;
 mod states;
 mod why;
+mod sadf;
 mod sar;
 mod sysstat;
 

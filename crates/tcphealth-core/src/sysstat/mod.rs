@@ -18,3 +18,4 @@ pub mod style;
 pub mod text;
 pub mod live;
 pub mod writer;
+pub mod sadf;

@@ -4,7 +4,7 @@
 
 use std::io::Read;
 
-use super::activity::{Activity, ItemKind};
+use super::activity::{Activity, ItemKind, NETWORK};
 use super::bytes::text;
 use super::header::{FORMAT, FORMAT_10_3_1, Header, skip_extra};
 use super::input::{Input, Trouble};
@@ -68,6 +68,20 @@ impl<R: Read> Reader<R> {
         let wanted = wanted.collect();
         let old_hz = header.hz.max(1);
         Self { input, header, old_hz, wanted, activities }
+    }
+
+    /// Keeps the activities in the order of the table instead of the file's, for reports that show them side by side.
+    #[must_use]
+    pub fn in_table_order(mut self) -> Self {
+        let place = |activity: &Activity| NETWORK.iter().position(|one| one.id == activity.id);
+        let mut sorted = self.activities.clone();
+        sorted.sort_by_key(|activity| place(activity));
+        for want in self.wanted.iter_mut().flatten() {
+            let id = self.activities.get(*want).map(|activity| activity.id);
+            *want = sorted.iter().position(|activity| Some(activity.id) == id).unwrap_or(*want);
+        }
+        self.activities = sorted;
+        self
     }
 
     /// The file's head.

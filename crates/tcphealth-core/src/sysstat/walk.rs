@@ -106,6 +106,8 @@ pub trait Printer {
     fn turn(&mut self, lane: usize);
     /// Shows a reading. False when there was nothing to show and the reading before stays the one to compare with.
     fn rows(&mut self, out: &mut Outs<'_>, step: Step<'_>) -> bool;
+    /// A reading is not shown: it is out of bounds, or not near enough to the interval.
+    fn passed(&mut self, _out: &mut Outs<'_>, _lane: usize) {}
     /// A lane on which something was shown ends; `step` holds its first and its last reading.
     fn close(&mut self, out: &mut Outs<'_>, step: Step<'_>);
     /// A section ends; so many of its lanes are whole.
@@ -330,6 +332,9 @@ impl<'a, R: Read> Walk<'a, R> {
             printer.turn(index);
         }
         if !taken || open.is_empty() {
+            for &index in &open {
+                printer.passed(out, index);
+            }
             return self.reader.pass();
         }
         self.reader.items(&mut self.sets)?;
@@ -416,9 +421,10 @@ impl Lane {
         let midnight = now.moment.ust_time > before.moment.ust_time && now.civil.hour < before.civil.hour;
         self.next_day |= choice.start.is_some() && midnight;
         if choice.start.is_some_and(|start| against(now, start, self.next_day) == Ordering::Less) {
-            return;
+            return printer.passed(out, index);
         }
         if choice.end.is_some_and(|end| against(now, end, self.next_day) == Ordering::Greater) {
+            printer.passed(out, index);
             return self.close(index, (printer, out));
         }
         self.shown += 1;

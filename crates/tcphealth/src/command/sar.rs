@@ -8,10 +8,10 @@ mod output;
 use std::ffi::OsString;
 use std::io::{IsTerminal, Write};
 
-use tcphealth_core::sysstat::clock::Clock;
+use tcphealth_core::sysstat::clock::{Civil, Clock, Zone};
 use tcphealth_core::sysstat::header::Header;
 use tcphealth_core::sysstat::input::{Input, Trouble};
-use tcphealth_core::sysstat::record::{Moment, Reader};
+use tcphealth_core::sysstat::record::Reader;
 use tcphealth_core::sysstat::text::{SarPrinter, Settings, banner};
 use tcphealth_core::sysstat::walk::{Choice, Outs, Walk};
 
@@ -86,14 +86,20 @@ fn choice(options: &Options) -> Choice {
     }
 }
 
-/// The banner of a file: its date is the local one, or with `-t` the writer's own.
-pub(crate) fn file_banner(header: &Header, zone: &LocalZone, clock: Clock) -> Vec<u8> {
-    let moment = Moment { ust_time: header.ust_time, ..Moment::default() };
-    let mut civil = clock.civil(zone, &moment).unwrap_or_default();
-    if clock == Clock::Writer {
-        let (day, month, year) = header.date;
-        (civil.day, civil.month, civil.year) = (day, month.saturating_add(1), i64::from(year) + 1900);
+/// The day on which a file was made: the local one, or with `-t` the writer's own.
+pub(crate) fn file_date(header: &Header, zone: &LocalZone, clock: Clock) -> Civil {
+    let (day, month, year) = header.date;
+    match clock {
+        Clock::Writer => {
+            Civil { day, month: month.saturating_add(1), year: i64::from(year) + 1900, ..Civil::default() }
+        }
+        _ => zone.local(header.ust_time).unwrap_or_default(),
     }
+}
+
+/// The first line of a report on a file.
+pub(crate) fn file_banner(header: &Header, zone: &LocalZone, clock: Clock) -> Vec<u8> {
+    let civil = file_date(header, zone, clock);
     let date = if environment::iso_time() { civil.iso_date() } else { civil.c_date() };
     banner(header, &date)
 }

@@ -13,6 +13,7 @@ use std::ffi::{OsStr, OsString};
 pub(crate) fn command(name: &OsStr) -> Option<fn(&[OsString]) -> u8> {
     match name.to_str() {
         Some("sar") => Some(super::sar::run),
+        Some("sadf") => Some(super::sadf::run),
         _ => None,
     }
 }

@@ -4,7 +4,7 @@
 //! sysstat's `sa_common.c`. A wrong word means the usage, exit status 1.
 
 use tcphealth_core::sysstat::activity::{Activity, CPUS_MAX, NETWORK, by_keyword};
-use tcphealth_core::sysstat::rates::Cpus;
+use tcphealth_core::sysstat::rates::{Cpus, Wanted};
 use tcphealth_core::sysstat::walk::Bound;
 
 /// The command line cannot be understood: the usage is shown.
@@ -66,6 +66,11 @@ impl Selection {
     /// Whether an activity is selected.
     pub(crate) fn holds(&self, activity: &Activity) -> bool {
         NETWORK.iter().zip(self.activities).any(|(one, selected)| selected && one.id == activity.id)
+    }
+
+    /// Which items are wanted.
+    pub(crate) fn wanted(&self) -> Wanted {
+        Wanted { interfaces: self.interfaces.clone(), cpus: self.cpus.clone(), since_boot: false }
     }
 
     /// Whether none is.
