@@ -1,6 +1,7 @@
 //! `close-wait-pool`: a client's pool keeps connections that the server has closed.
 
 use super::held::{Group, Pick, age_ms, descriptor_share, groups, is_client_side, kept_in_silence, span};
+use super::ports::share_taken;
 use super::{Ask, Limits, Page, Read, Rule, watches_nothing};
 use crate::report::{Advice, Finding, Severity, Verdict};
 use crate::snapshot::{Followed, Process, Socket, State, TcpInfo};
@@ -73,10 +74,10 @@ fn share(window: &Window, groups: &[Group], group: &Group) -> f64 {
     f64::from(group.now) / f64::from(live.saturating_sub(others - group.now).max(group.now).max(1))
 }
 
-fn severity(limits: &Limits, group: &Group, share: f64, process: Option<&Process>) -> Severity {
+fn severity(limits: &Limits, group: &Group, (share, ports): (f64, f64), process: Option<&Process>) -> Severity {
     let lasting = f64::from(group.kept) >= limits.close_wait_warning_count
         && group.survival() >= limits.close_wait_survival_ratio
-        && share >= limits.close_wait_pool_ratio;
+        && (share >= limits.close_wait_pool_ratio || ports >= limits.ports_warning_ratio);
     let old = group.share_of(|followed| is_old(followed, limits));
     if !lasting && f64::from(old) < limits.close_wait_old_warning_count {
         Severity::Info
@@ -85,6 +86,12 @@ fn severity(limits: &Limits, group: &Group, share: f64, process: Option<&Process
     } else {
         Severity::Warning
     }
+}
+
+/// Share of the local ports toward that destination that is taken.
+fn ports(window: &Window, limits: &Limits, group: &Group) -> f64 {
+    let service = window.census().and_then(|census| census.service(&group.key));
+    service.map_or(0.0, |service| share_taken(window, service, limits))
 }
 
 fn is_old(followed: &Followed, limits: &Limits) -> bool {
@@ -100,7 +107,8 @@ fn finding(window: &Window, limits: &Limits, group: &Group, share: f64, process:
         ko: "{who}: {server}가 닫은 연결 {count}개를 계속 붙잡고 있음",
         who = who, count = count, server = server
     };
-    let mut finding = Finding::new(severity(limits, group, share, process), group.subject(), summary);
+    let mut finding =
+        Finding::new(severity(limits, group, (share, ports(window, limits, group)), process), group.subject(), summary);
     finding.confidence = group.confidence();
     finding.size = f64::from(count);
     let age = group.sockets.iter().filter_map(|followed| age_ms(followed, window)).max_by_key(|age| age.0);
@@ -181,6 +189,13 @@ pub(super) mod tests {
         assert_eq!(level(20, 21, 50), Some(Severity::Info), "less than half of its sockets there");
         assert_eq!(level(20, 20, 79), Some(Severity::Warning));
         assert_eq!(level(20, 20, 80), Some(Severity::Critical));
+    }
+
+    #[test]
+    fn half_of_the_ports_are_a_warning_whatever_the_share() {
+        let range = |range| scene(20, 21, 50).sysctl("net.ipv4.ip_local_port_range", range).build().severity(&RULE);
+        assert_eq!(range("40000 40081"), Some(Severity::Warning), "41 of 82");
+        assert_eq!(range("40000 40082"), Some(Severity::Info), "41 of 83");
     }
 
     #[test]

@@ -1,6 +1,7 @@
 //! `fin-wait2-orphaned`: we have closed, the peer does not close its side, and the kernel keeps FIN_WAIT2 for it.
 
 use super::held::{LIKELY, service_owner};
+use super::ports::share_taken;
 use super::{Ask, Limits, Page, Read, Rule, watches_nothing};
 use crate::report::{Advice, Finding, Severity, Subject, SubjectKind, Verdict};
 use crate::snapshot::{Owner, Question, Service, ServiceKey, State};
@@ -80,7 +81,8 @@ fn share(service: &Service) -> f64 {
 
 fn finding(window: &Window, limits: &Limits, service: &Service, (owner, crowded): (Option<&Owner>, bool)) -> Finding {
     let client = service.key.destination().is_some();
-    let most = client && share(service) >= limits.fin_wait2_orphaned_ratio;
+    let ports = share_taken(window, service, limits) >= limits.ports_warning_ratio;
+    let most = client && (ports || share(service) >= limits.fin_wait2_orphaned_ratio);
     let severity = if most || crowded { Severity::Warning } else { Severity::Info };
     let (count, name) = (service.fin_wait2_stubs, name(&service.key));
     let summary = say! {
@@ -198,6 +200,14 @@ pub(super) mod tests {
         assert_eq!(scene(100, 101).build().severity(&RULE), Some(Severity::Info));
         let crowded = |buckets| scene(100, 500).sysctl(MAX_TW_BUCKETS, buckets).build().severity(&RULE);
         assert_eq!((crowded("500"), crowded("501")), (Some(Severity::Warning), Some(Severity::Info)));
+    }
+
+    #[test]
+    fn half_of_the_ports_are_a_warning_whatever_the_share() {
+        let range = |range| scene(100, 101).sysctl("net.ipv4.ip_local_port_range", range).build().severity(&RULE);
+        // 201 ports are taken: 33000 to 33099 and 43000 to 43100.
+        assert_eq!(range("33000 43101"), Some(Severity::Info), "201 of 10102");
+        assert_eq!(range("33000 33199"), Some(Severity::Warning), "100 of 200 in the range");
     }
 
     #[test]

@@ -107,6 +107,12 @@ pub(super) fn rate(service: &Service, seconds: usize) -> Option<f64> {
     (even && mean > 0.0).then_some(mean)
 }
 
+/// Share of the ports toward a destination that is taken; 0 where it has none of its own, or a setting cannot be read.
+pub(super) fn share_taken(window: &Window, service: &Service, limits: &Limits) -> f64 {
+    let ports = Ports::of(window.last());
+    ports.and_then(|ports| Some(ports.usage(service, limits)?.share())).unwrap_or(0.0)
+}
+
 /// The ports of one destination, counted.
 pub(super) struct Usage<'a> {
     pub(super) service: &'a Service,
