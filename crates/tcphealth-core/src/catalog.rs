@@ -51,7 +51,8 @@ pub struct Entry {
 
 /// What the catalogue knows of a counter; `None` when nobody has described it yet.
 ///
-/// `dev.eth0.rx_drop` is described as `dev.*.rx_drop`, `softnet.cpu3.dropped` as `softnet.dropped`.
+/// `dev.eth0.rx_drop` is described as `dev.*.rx_drop`, `qdisc.eth0.fq.drops` as `qdisc.*.drops`, `softnet.cpu3.dropped` as
+/// `softnet.dropped`.
 pub fn entry(name: &str) -> Option<&'static Entry> {
     let general = general(name);
     entries().find(|entry| entry.counter.0 == general)
@@ -59,8 +60,10 @@ pub fn entry(name: &str) -> Option<&'static Entry> {
 
 fn general(name: &str) -> String {
     let parts = |prefix| name.strip_prefix(prefix).and_then(|rest: &str| rest.rsplit_once('.'));
-    if let Some((_, column)) = parts("dev.") {
-        return format!("dev.*.{column}");
+    for many in ["dev.", "qdisc."] {
+        if let Some((_, column)) = parts(many) {
+            return format!("{many}*.{column}");
+        }
     }
     parts("softnet.cpu").map_or_else(|| name.to_owned(), |(_, column)| format!("softnet.{column}"))
 }
@@ -88,6 +91,7 @@ mod tests {
     fn a_name_made_at_run_time_is_described_by_its_column() {
         let unit = |name| entry(name).map(|entry| (entry.counter.0, entry.unit));
         assert_eq!(unit("dev.eth0.100.rx_drop"), Some(("dev.*.rx_drop", "packets")));
+        assert_eq!(unit("qdisc.eth0.100.fq_codel.drops"), Some(("qdisc.*.drops", "packets")));
         assert_eq!(unit("softnet.cpu12.dropped"), Some(("softnet.dropped", "packets")));
         assert_eq!(unit("Tcp.RetransSegs"), Some(("Tcp.RetransSegs", "segments")));
         assert_eq!(unit("Tcp.Nonsense"), None);

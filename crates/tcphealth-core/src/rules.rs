@@ -64,6 +64,10 @@ mod half_open_suspect;
 mod peer_vanished;
 mod idle_forgotten;
 mod conntrack_full;
+mod interface_errors;
+mod interface_drops;
+mod interface_saturated;
+mod softnet_drops;
 
 mod class;
 mod connecting;
@@ -71,6 +75,7 @@ mod held;
 mod judge;
 mod known;
 mod limits;
+mod link;
 mod summary;
 mod loss;
 mod peer_sockets;
@@ -148,6 +153,11 @@ pub const ALL: &[&Rule] = &[
     &peer_vanished::RULE,
     &idle_forgotten::RULE,
     &conntrack_full::RULE,
+    &interface_errors::RULE,
+    // Of one rank, and the full line explains its drops: it comes first.
+    &interface_saturated::RULE,
+    &interface_drops::RULE,
+    &softnet_drops::RULE,
 ];
 
 /// Something that a rule cannot do without: what is missing makes it undecided, by the judge, before its check runs.

@@ -14,7 +14,7 @@ use crate::saved::Saved;
 use crate::sockets::{self, Request};
 use crate::source::Source;
 use crate::watch::Listening;
-use crate::{Error, answer, netns};
+use crate::{Error, answer, netns, qdiscs};
 
 /// The kernel's default of `ip_local_port_range`, where it may not be read.
 const PORT_RANGE: (u16, u16) = (32_768, 60_999);
@@ -130,7 +130,8 @@ impl Host {
         let identity = identity(&mut self.source);
         let sysctls = sysctls(&mut self.source);
         let interfaces = self.links.read(&mut self.source, self.sys);
-        let counters = self.counters();
+        let mut counters = self.counters();
+        counters.tables.push(qdiscs::read(&mut self.source, interfaces.as_deref().unwrap_or_default()));
         let fold = self.fold(pass, port_range(&sysctls));
         let (census, marks) = match sockets::census(&mut self.source, &fold) {
             Ok((census, marks)) => (Ok(census), marks),

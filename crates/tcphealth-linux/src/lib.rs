@@ -6,6 +6,7 @@
 mod clock;
 mod error;
 mod netlink;
+mod qdiscs;
 mod saved;
 mod source;
 mod counters;

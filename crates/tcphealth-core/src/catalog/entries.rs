@@ -34,6 +34,7 @@ const TABLES: &[&[Entry]] = &[
     host::SOCKSTAT,
     host::SOCKSTAT_HOST,
     host::INTERFACES,
+    host::QDISCS,
     host::SOFTNET,
     host::SOFTNET_NOW,
     host::CONNTRACK,

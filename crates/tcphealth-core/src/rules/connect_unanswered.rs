@@ -53,6 +53,11 @@ fn check(window: &Window, limits: &Limits) -> Verdict {
     said(window, limits, list, questions)
 }
 
+/// Whether this rule speaks of the destination.
+pub(super) fn is_unanswered(window: &Window, limits: &Limits, target: &Waiting) -> bool {
+    severity(window, limits, target).is_some()
+}
+
 fn severity(window: &Window, limits: &Limits, target: &Waiting) -> Option<Severity> {
     let sockets = f64::from(target.sockets);
     if sockets >= limits.connect_unanswered_critical_sockets && !connecting::ever_connected(window, &target.destination)

@@ -590,6 +590,51 @@ limits! {
     ghosts_warning_ratio = 0.25, "own choice",
         "Or such a share of RLIMIT_NOFILE.",
         "또는 RLIMIT_NOFILE 대비 이 비율.";
+    interface_errors_warning_packets = 10.0, "own choice",
+        "Errors of one direction in a window, with their share; a clean link has none.",
+        "한 구간, 한 방향의 오류 수(비율과 함께). 깨끗한 링크에는 없다.";
+    interface_errors_warning_ratio = 0.001, "own choice",
+        "Their share of the packets.",
+        "패킷 가운데 오류의 비율.";
+    interface_errors_critical_ratio = 0.01, "node-mixin NodeNetworkReceiveErrs",
+        "From here on every connection over the link suffers.",
+        "이 이상이면 그 링크의 모든 연결이 고통받는다.";
+    interface_drops_info_per_second = 1.0, "own choice",
+        "Drops a second that are worth a line.",
+        "한 줄 언급할 만한 초당 폐기 수.";
+    interface_drops_rx_warning_per_second = 10.0, "own choice",
+        "Received packets dropped a second, multicast taken out, with their share.",
+        "멀티캐스트를 뺀 초당 수신 폐기 수(비율과 함께).";
+    interface_drops_rx_warning_ratio = 0.02, "netdata net.conf",
+        "Their share of what is received.",
+        "수신 패킷 가운데 폐기의 비율.";
+    interface_drops_tx_warning_packets = 10.0, "own choice",
+        "Packets dropped on the way out, with their share.",
+        "나가는 길에 버려진 패킷 수(비율과 함께).";
+    interface_drops_tx_warning_ratio = 0.001, "own choice",
+        "Their share of what is sent.",
+        "송신 패킷 가운데 폐기의 비율.";
+    interface_drops_tx_critical_ratio = 0.01, "own choice",
+        "Their share when peers behind the interface suffer.",
+        "그 인터페이스 너머의 상대가 피해를 볼 때의 비율.";
+    interface_saturated_info_ratio = 0.85, "netdata net.conf",
+        "How busy a line may be.",
+        "회선 사용률.";
+    interface_saturated_warning_ratio = 0.9, "netdata net.conf",
+        "How busy over the whole window.",
+        "구간 전체의 회선 사용률.";
+    interface_saturated_critical_ratio = 0.95, "own choice",
+        "At the line rate, with drops or a standing queue.",
+        "폐기나 쌓인 큐와 함께 회선 속도에 이른 사용률.";
+    softnet_drops_warning_packets = 10.0, "own choice",
+        "Packets dropped before TCP saw them.",
+        "TCP에 닿기 전에 버려진 패킷 수.";
+    softnet_drops_warning_per_second = 1.0, "netdata softnet.conf",
+        "As many a second.",
+        "초당 그 수.";
+    softnet_squeeze_info_per_second = 10.0, "netdata softnet.conf",
+        "Times a second that a CPU left packets waiting.",
+        "CPU가 패킷을 남겨 둔 초당 횟수.";
 }
 
 impl Limits {

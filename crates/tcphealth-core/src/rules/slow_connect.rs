@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::net::IpAddr;
 
+use super::connect_unanswered::is_unanswered;
 use super::connecting::{self, ACTIVE_OPENS, ATTEMPT_FAILS, EMBRYONIC_RSTS, RETRANS_FAIL, SYN_RETRANS};
 use super::judge::said;
 use super::{Ask, Limits, Page, Read, Rule, wording};
@@ -55,16 +56,19 @@ pub static RULE: Rule = Rule {
 
 fn check(window: &Window, limits: &Limits) -> Verdict {
     let seen = connecting::late(window).count() as u64;
-    let slow = seen.max(by_counters(window).unwrap_or(0));
+    let slow = seen.max(by_counters(window, limits).unwrap_or(0));
     let list =
         if slow as f64 >= limits.slow_connect_info_count { vec![finding(window, limits, slow)] } else { Vec::new() };
     said(window, limits, list, Vec::new())
 }
 
 /// SYNs sent again for connects that neither wait nor failed. SYN-ACKs sent again stand in the same counter: while half-open
-/// connections of ours are tried again, it says nothing.
-fn by_counters(window: &Window) -> Option<u64> {
+/// connections of ours are tried again, it says nothing; nor while a destination answers nobody, whose connects die unseen.
+fn by_counters(window: &Window, limits: &Limits) -> Option<u64> {
     let census = window.census()?;
+    if connecting::waiting(window).iter().any(|target| is_unanswered(window, limits, target)) {
+        return None;
+    }
     let half_open = |census: &crate::snapshot::Census| census.listeners.iter().any(|own| own.syn_recv_retried > 0);
     if half_open(census) || window.census_before().is_some_and(half_open) {
         return None;
@@ -186,6 +190,13 @@ mod tests {
         let scene = || scene(10, 100).grew(ATTEMPT_FAILS.0, 3).grew(RETRANS_FAIL.0, 3);
         assert_eq!(scene().born(waiting(0, PLACE)).build().severity(&RULE), None);
         assert_eq!(scene().build().severity(&RULE), Some(Severity::Info));
+    }
+
+    #[test]
+    fn retries_toward_a_destination_that_answers_nobody_were_not_late() {
+        let dead = |waits: u16| scene(100, 100).each(waits, |scene, n| scene.born(waiting(n, PLACE)));
+        assert_eq!(dead(2).build().severity(&RULE), Some(Severity::Warning));
+        assert_eq!(dead(3).build().severity(&RULE), None);
     }
 
     #[test]

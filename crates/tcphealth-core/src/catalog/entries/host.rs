@@ -67,6 +67,18 @@ rows! { INTERFACES, Counter, Namespace;
     "dev.*.tx_compressed", "packets", "include/uapi/linux/if_link.h tx_compressed", "Compressed packets sent (old modem links).", "압축된 송신 패킷(옛 모뎀 링크).";
 }
 
+rows! { QDISCS, Counter, Namespace;
+    "qdisc.*.packets", "packets", "net/core/gen_stats.c gnet_stats_copy_basic()",
+        "Packets that the root queueing discipline of the device let go.",
+        "장치의 루트 qdisc가 내보낸 패킷.";
+    "qdisc.*.drops", "packets", "net/core/gen_stats.c gnet_stats_copy_queue()",
+        "Packets that the root queueing discipline or one below it dropped. They hardly show as retransmissions: TCP slows down.",
+        "루트 qdisc나 그 아래 qdisc가 버린 패킷. 재전송으로는 거의 드러나지 않고 TCP가 느려진다.";
+    "qdisc.*.requeues", "packets", "net/sched/sch_generic.c dev_requeue_skb()",
+        "Packets that the driver would not take and the discipline kept.",
+        "드라이버가 받지 않아 qdisc가 되돌려 둔 패킷.";
+}
+
 rows! { SOFTNET, Counter, Host;
     "softnet.processed", "packets", "net/core/net-procfs.c softnet_seq_show(), column 1",
         "Packets taken from the cards and from the backlog, all CPUs together; softnet.cpu0.processed is the first CPU's.",
