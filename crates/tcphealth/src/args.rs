@@ -5,11 +5,14 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::builder::PossibleValuesParser;
-use clap::{Args, ColorChoice, Parser, Subcommand, ValueEnum};
+use clap::{Args, ColorChoice, CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum};
 use tcphealth_core::format::Format;
+use tcphealth_core::words::Lang;
 
 use crate::command::Column;
 use tcphealth_core::path::{FLOWS_MAX, INTERVAL_US};
+
+mod korean;
 
 const EXAMPLES: &str = "Examples:
   tcphealth                                the verdict on this host, in six seconds
@@ -310,8 +313,12 @@ fn duration(text: &str) -> Result<Duration, String> {
 const GLOBAL: [&str; 2] = ["--color", "--lang"];
 
 /// Reads the command line; `tcphealth` alone, or with options only, is `tcphealth check`.
-pub(crate) fn parse(words: Vec<OsString>) -> Result<Line, clap::Error> {
-    Line::try_parse_from(with_command(words))
+pub(crate) fn parse(words: Vec<OsString>, lang: Lang) -> Result<Line, clap::Error> {
+    let command = match lang {
+        Lang::En => Line::command(),
+        Lang::Ko => korean::translated(Line::command()),
+    };
+    Line::from_arg_matches(&command.try_get_matches_from(with_command(words))?)
 }
 
 fn with_command(mut words: Vec<OsString>) -> Vec<OsString> {
@@ -359,7 +366,6 @@ fn seconds(text: &str) -> Result<f64, String> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use clap::CommandFactory;
 
     fn words(line: &str) -> Vec<OsString> {
         line.split_whitespace().map(Into::into).collect()

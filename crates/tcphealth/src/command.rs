@@ -26,7 +26,8 @@ pub(crate) fn run(words: Vec<OsString>) -> ExitCode {
         return run(words.get(2..).unwrap_or_default()).into();
     }
     let failed = args::usage_status(&words);
-    let line = match args::parse(words) {
+    let lang = speech::early_lang(&words);
+    let line = match args::parse(words, lang) {
         Ok(line) => line,
         Err(error) => return usage(&error, failed),
     };

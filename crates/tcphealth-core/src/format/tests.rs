@@ -186,7 +186,7 @@ fn however_much_there_is_to_say_it_fits_a_screen() {
         let shown = |number: usize| text.contains(&format!("{number}  critical made-up-leak"));
         assert!([1, 2, 3].into_iter().all(shown) && !shown(4), "{text}");
         assert!(text.lines().next().is_some_and(|first| first.starts_with("CRITICAL  ")), "{text}");
-        assert!(text.contains(Message::same("restart shop").get(lang)) || text.contains("재시작"), "{text}");
+        assert!(text.contains(finding().now[0].act.get(lang)), "{text}");
     }
 }
 

@@ -77,7 +77,8 @@ fn scope(report: &Report, lang: Lang) -> String {
 }
 
 fn trouble(finding: &Finding, number: usize, report: &Report, style: &Style) -> Vec<Paragraph> {
-    let later = number as u8;
+    // What comes later gives way sooner, and what is merely worth a line soonest.
+    let later = 2 * number as u8 + if finding.severity == Severity::Info { 6 } else { 0 };
     let mut all = vec![Paragraph { weight: 1, gap: true, lines: title(finding, number, style) }];
     let is_headline = number == 0 && headline(report) == finding.summary;
     if !is_headline {
@@ -85,14 +86,14 @@ fn trouble(finding: &Finding, number: usize, report: &Report, style: &Style) -> 
     }
     let line = |weight: u8, label: Text, words: &str| {
         let label = format!("   {} ", pad(label.get(style.lang), LABEL));
-        Paragraph::new(weight, if words.is_empty() { Vec::new() } else { wrap(&label, words, style.columns) })
+        Paragraph::new(weight + later, if words.is_empty() { Vec::new() } else { wrap(&label, words, style.columns) })
     };
-    all.push(line(5 + later, CAUSE, finding.cause.get(style.lang)));
+    all.push(line(5, CAUSE, finding.cause.get(style.lang)));
     all.extend(finding.now.first().map(|advice| line(3, NOW, &with_effect(advice, style.lang))));
     all.extend(finding.repair.first().map(|advice| line(4, REPAIR, &with_effect(advice, style.lang))));
-    all.extend(finding.avoid.first().map(|avoid| line(7 + later, AVOID, avoid.get(style.lang))));
-    all.extend(finding.ruled_out.first().map(|not| line(9 + later, RULED_OUT, not.get(style.lang))));
-    all.extend(finding.consequences.first().map(|effect| line(8 + later, CONSEQUENCE, effect.get(style.lang))));
+    all.extend(finding.avoid.first().map(|avoid| line(7, AVOID, avoid.get(style.lang))));
+    all.extend(finding.ruled_out.first().map(|not| line(9, RULED_OUT, not.get(style.lang))));
+    all.extend(finding.consequences.first().map(|effect| line(8, CONSEQUENCE, effect.get(style.lang))));
     all
 }
 
@@ -191,7 +192,7 @@ fn foot(report: &Report, style: &Style) -> Vec<Paragraph> {
     all.extend(report.unseen.iter().enumerate().map(|(number, unseen)| {
         let label = text! { en: "unseen: ", ko: "보지 못함: " }.get(style.lang);
         let (what, remedy) = (unseen.what.get(style.lang), unseen.remedy.get(style.lang));
-        Paragraph::new(if number == 0 { 5 } else { 10 }, wrap(label, &format!("{what} ({remedy})"), style.columns))
+        Paragraph::new(if number == 0 { 3 } else { 10 }, wrap(label, &format!("{what} ({remedy})"), style.columns))
     }));
     all.extend(limits_changed(report, style));
     all.extend(hint(report, style));

@@ -73,8 +73,8 @@ impl Every<'_> {
         let end = rfc3339(&report.end);
         let time = end.get(11..19).unwrap_or_default();
         let limits = self.limits;
-        let near = pad(&ratio(near, limits.retransmit_local_info_ratio), 19);
-        let far = pad(&ratio(far, limits.retransmit_remote_info_ratio), 19);
+        let near = pad(&ratio(near, limits.retransmit_local_info_ratio), 17);
+        let far = pad(&ratio(far, limits.retransmit_remote_info_ratio), 17);
         let rate = |name| figure(report, name).map_or_else(|| "-".to_owned(), |rate| format!("{rate:.1}"));
         let count = |name| figure(report, name).map_or_else(|| "-".to_owned(), |count| format!("{count:.0}"));
         let (active, passive) = (rate("active_opens_per_second"), rate("passive_opens_per_second"));
@@ -90,12 +90,12 @@ impl Every<'_> {
 
 fn head(lang: Lang) -> String {
     let legend = say! {
-        en: "lost/sent: ≤ within the limit, > above it, ? too few to say; counts halve in {seconds} s",
+        en: "lost/sent: ≤ within the limit, > above, ? too few to say; counts halve in {seconds} s",
         ko: "손실/전송: ≤ 한계 이내, > 한계 초과, ? 아직 판단 불가. {seconds}초마다 절반으로 줄여 셈",
         seconds = Faded::HALF_LIFE_SECONDS
     };
-    let near = pad(text! { en: "local", ko: "근거리" }.get(lang), 19);
-    let far = pad(text! { en: "remote", ko: "원거리" }.get(lang), 19);
+    let near = pad(text! { en: "local", ko: "근거리" }.get(lang), 17);
+    let far = pad(text! { en: "remote", ko: "원거리" }.get(lang), 17);
     let word = pad(text! { en: "verdict", ko: "판정" }.get(lang), 8);
     let time = pad(text! { en: "time", ko: "시각" }.get(lang), 8);
     format!("{}\n{time} {word} {near} {far} act./s pas./s estab/tw/cw\n", legend.get(lang))

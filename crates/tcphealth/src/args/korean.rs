@@ -1,0 +1,160 @@
+//! The help in Korean. The English stands in `args.rs`, where clap wants it; a test finds what lacks its Korean here.
+
+use clap::Command;
+
+/// English and Korean, in the order of `args.rs`.
+const TEXTS: &[(&str, &str)] = &[
+    (
+        "Tells whether this host's TCP is healthy, and if not: what is wrong, who is responsible, what to do",
+        "이 호스트의 TCP가 건강한지, 아니라면 무엇이 문제이고 누구 책임이며 어떻게 할지 알려 준다",
+    ),
+    ("When to use colours; without this also NO_COLOR decides", "색을 쓸 때. 지정하지 않으면 NO_COLOR도 따른다"),
+    (
+        "Language of sentences: without this LC_ALL, LC_MESSAGES, LANG decide, for text only",
+        "문장의 언어. 지정하지 않으면 텍스트 출력만 LC_ALL, LC_MESSAGES, LANG을 따른다",
+    ),
+    ("The verdict on this host", "이 호스트의 판정"),
+    (
+        "Time between the two looks: 30s, 2m, 1m30s; a bare number is seconds",
+        "두 관찰 사이의 시간: 30s, 2m, 1m30s. 숫자만 쓰면 초",
+    ),
+    ("Judge a directory that `check --save` wrote", "`check --save`가 남긴 디렉터리를 판정한다"),
+    (
+        "Look into another network namespace: a name of ip-netns(8), or the id of a process in it",
+        "다른 네트워크 네임스페이스를 본다: ip-netns(8)의 이름 또는 그 안에 있는 프로세스의 pid",
+    ),
+    ("How to print the report", "보고서 출력 형식"),
+    (
+        "Probe the paths to the peers that lose, each hop so often (40 unless given), about once a second",
+        "손실이 있는 상대까지의 경로를 탐침한다. 홉마다 이 횟수만큼(기본 40), 약 1초에 한 번",
+    ),
+    (
+        "Keep everything that is read, to judge it again with --from",
+        "읽은 것을 모두 남겨 --from으로 다시 판정할 수 있게 한다",
+    ),
+    (
+        "Judge again and again, one line a window of this length; counts of losses fade with a half-life of a minute",
+        "이 길이의 구간마다 한 줄씩 계속 판정한다. 손실 집계는 1분마다 절반으로 줄어든다",
+    ),
+    ("Windows of --every, then stop", "--every의 구간 수. 다 채우면 멈춘다"),
+    ("Give up after this time, with exit status 3", "이 시간이 지나면 종료 상태 3으로 그만둔다"),
+    (
+        "One rule's findings with all their evidence, or why there is none",
+        "규칙 하나의 진단과 모든 근거, 없으면 그 이유",
+    ),
+    ("A rule's id, or a finding's (`rule@subject`)", "규칙의 id 또는 진단의 id(`rule@subject`)"),
+    ("Which hop on the way to a peer loses or delays packets", "상대까지 가는 길에서 어느 홉이 패킷을 잃거나 늦추는지"),
+    ("The TCP state diagram, with the sockets in each state", "TCP 상태도와 상태별 소켓 수"),
+    ("How to print them", "출력 형식"),
+    ("Read a directory that `check --save` wrote", "`check --save`가 남긴 디렉터리를 읽는다"),
+    ("The socket table, filtered with ss's words and grouped", "ss의 필터 낱말로 고르고 묶은 소켓 표"),
+    (
+        "Which: state NAME, exclude NAME, sport, dport, src, dst with = != < > <= >=, and, or, not, brackets",
+        "대상: state 이름, exclude 이름, sport, dport, src, dst와 = != < > <= >=, and, or, not, 괄호",
+    ),
+    ("Count them by what they have in common", "공통점으로 묶어 센다"),
+    (
+        "Largest first: recv_q, send_q, sockets or a field of tcp_info; or by state, local, remote",
+        "큰 것부터: recv_q, send_q, sockets, tcp_info의 필드. 또는 state, local, remote 순서",
+    ),
+    ("No more lines than this", "최대 줄 수"),
+    ("Name the process that holds each socket", "소켓마다 가진 프로세스를 표시한다"),
+    (
+        "What can be seen on this host, with which privilege, and what is missing",
+        "이 호스트에서 볼 수 있는 것, 필요한 권한, 빠진 것",
+    ),
+    ("How to print it", "출력 형식"),
+    (
+        "What a word means: a rule, a TCP state, a column of sar, a kernel counter, a remedy; alone, all of them",
+        "낱말의 뜻: 규칙, TCP 상태, sar의 열, 커널 카운터, 처방. 낱말이 없으면 전체 목록",
+    ),
+    ("The word, however the kernel, ss, nstat or sar spells it", "낱말. 커널, ss, nstat, sar의 어느 표기든 된다"),
+    ("The catalogue of rules with their limits", "규칙과 한계값의 목록"),
+    (
+        "The peer: HOST, HOST:PORT or [IPv6]:PORT; port 443 unless given (UDP: 33434)",
+        "상대: HOST, HOST:PORT, [IPv6]:PORT. 포트는 기본 443 (UDP는 33434)",
+    ),
+    ("Probe with UDP datagrams instead", "UDP 데이터그램으로 탐침한다"),
+    (
+        "Probe with echo requests instead (net.ipv4.ping_group_range must admit the group)",
+        "에코 요청으로 탐침한다 (net.ipv4.ping_group_range가 그룹을 허용해야 함)",
+    ),
+    (
+        "Walk this many flows (source ports): shows the branches where routers balance load",
+        "이만큼의 흐름(출발 포트)을 따라간다: 라우터가 부하를 나누는 갈래가 보인다",
+    ),
+    ("Probes a hop", "홉마다 보낼 탐침 수"),
+    (
+        "Seconds between two probes with the same TTL; routers limit their replies to one a second",
+        "같은 TTL의 두 탐침 사이 시간(초). 라우터는 응답을 초당 하나로 제한한다",
+    ),
+    ("The highest TTL to try", "시도할 가장 큰 TTL"),
+    ("Stop after this many seconds, whatever --count says", "--count와 상관없이 이 시간(초) 뒤에 멈춘다"),
+    ("Look up the names of the hops", "홉의 이름을 찾는다"),
+    (
+        "Name the autonomous systems of the hops by this table: FIRST, LAST and NUMBER with tabs between, one range a line",
+        "이 표로 홉의 자율 시스템(AS)을 표시한다: 한 줄에 한 범위, FIRST, LAST, NUMBER를 탭으로 구분",
+    ),
+    (
+        "Also find the hop where full-sized packets die (with datagrams)",
+        "최대 크기 패킷이 사라지는 홉도 찾는다 (데이터그램으로)",
+    ),
+    ("How to print the result", "출력 형식"),
+];
+
+/// Headings, and the sentence of the flags that clap makes itself.
+const TEMPLATE: &str = "{before-help}{about-with-newline}\n사용법: {usage}\n\n{all-args}{after-help}";
+
+fn korean(english: &str) -> Option<&'static str> {
+    TEXTS.iter().find(|(known, _)| *known == english).map(|(_, korean)| *korean)
+}
+
+/// The same command line, explained in Korean.
+pub(super) fn translated(mut command: Command) -> Command {
+    if let Some(about) = command.get_about().and_then(|about| korean(&about.to_string())) {
+        command = command.about(about).long_about(None);
+    }
+    let helps: Vec<(clap::Id, &str)> = command
+        .get_arguments()
+        .filter_map(|arg| Some((arg.get_id().clone(), korean(&arg.get_help()?.to_string())?)))
+        .collect();
+    for (id, help) in helps {
+        command = command.mut_arg(id, |arg| arg.help(help).long_help(None));
+    }
+    let names: Vec<String> = command.get_subcommands().map(|sub| sub.get_name().to_owned()).collect();
+    for name in names {
+        command = command.mut_subcommand(name, translated);
+    }
+    command.help_template(TEMPLATE).subcommand_help_heading("명령").disable_help_subcommand(true)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::CommandFactory;
+
+    fn lacking(command: &Command, found: &mut Vec<String>) {
+        let helps = command.get_arguments().filter_map(clap::Arg::get_help).chain(command.get_about());
+        let made_by_clap = ["Print help", "Print version"];
+        found.extend(
+            helps.map(ToString::to_string).filter(|english| {
+                korean(english).is_none() && !made_by_clap.iter().any(|made| english.starts_with(made))
+            }),
+        );
+        command.get_subcommands().for_each(|sub| lacking(sub, found));
+    }
+
+    #[test]
+    fn every_help_text_has_its_korean() {
+        let mut found = Vec::new();
+        lacking(&super::super::Line::command(), &mut found);
+        assert!(found.is_empty(), "without Korean in args/korean.rs: {found:#?}");
+    }
+
+    #[test]
+    fn help_is_told_in_korean() {
+        let text = translated(super::super::Line::command()).render_help().to_string();
+        assert!(text.contains("사용법: tcphealth") && text.contains("이 호스트의 판정"), "{text}");
+        assert!(!text.contains("The verdict on this host"), "{text}");
+    }
+}
