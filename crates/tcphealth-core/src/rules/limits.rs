@@ -199,7 +199,7 @@ limits! {
     checksum_warning_count = 3.0, "own choice",
         "Bad checksums for a warning.",
         "경고가 되는 체크섬 오류 수.";
-    checksum_warning_ratio = 0.000001, "own choice",
+    checksum_warning_ratio = 0.000_001, "own choice",
         "Bad checksums per segment received for a warning.",
         "경고가 되는 수신 세그먼트당 체크섬 오류 비율.";
     checksum_critical_count = 10.0, "own choice",
