@@ -6,7 +6,8 @@ use std::cmp::Reverse;
 use std::collections::BTreeMap;
 use std::net::IpAddr;
 
-use super::wording::{percent, span};
+use super::retransmissions::segments_needed;
+use super::wording::percent;
 use super::{Class, Classed, Limits, class_of};
 use crate::catalog::Counter;
 use crate::report::{Finding, Severity, Subject, SubjectKind, Verdict, Why};
@@ -278,24 +279,13 @@ fn class_limit(speaker: &Speaker) -> Class {
 
 fn too_few(window: &Window, (lost, sent): (u64, u64), limit: f64, speaker: &Speaker) -> Why {
     let missing = still_needed(lost, sent, limit);
-    let rate = sent as f64 / window.seconds();
     let usual = percent(limit);
     let reason = say! {
         en: "only {sent} data segments to {peers} ({lost} lost): {usual} cannot be judged",
         ko: "{peers}(으)로 보낸 데이터 세그먼트가 {sent}개뿐(손실 {lost}개): {usual}을 판정할 수 없음",
         sent = sent, lost = lost, usual = usual; peers = speaker.peers
     };
-    let needs = if sent == 0 {
-        say! { en: "{missing} segments of data", ko: "데이터 세그먼트 {missing}개", missing = missing }
-    } else {
-        let time = span(missing as f64 / rate);
-        say! {
-            en: "{missing} more segments, about {time} at this rate",
-            ko: "세그먼트 {missing}개 추가, 이 속도로 약 {time}",
-            missing = missing, time = time
-        }
-    };
-    Why { reason, needs: Some(needs) }
+    Why { reason, needs: Some(segments_needed(window, missing, sent)) }
 }
 
 /// What the host lost and no followed connection shows was lost by connections that lived between the looks: whose, is unknown.

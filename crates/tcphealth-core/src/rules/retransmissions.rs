@@ -15,6 +15,7 @@ use crate::say;
 use crate::snapshot::{Line, Peer, Question};
 use crate::statistics::{poisson_tail, proves_below, still_needed, wilson};
 use crate::window::Window;
+use crate::words::Message;
 
 const PROBES: Counter = Counter("TcpExt.TCPLossProbes");
 const FAST: Counter = Counter("TcpExt.TCPFastRetrans");
@@ -124,13 +125,20 @@ pub(super) fn healthy_or_too_few(window: &Window, (k, n): (u64, u64), limit: f64
         ko: "데이터 세그먼트가 {n}개뿐: {limit}을 판정할 수 없음",
         n = n, limit = percent(limit)
     };
-    let time = if n == 0 { "?".to_owned() } else { span(missing as f64 / (n as f64 / window.seconds())) };
-    let needs = say! {
-        en: "{missing} more segments, at this rate {time}",
-        ko: "세그먼트 {missing}개 추가, 이 속도로 {time}",
+    Verdict::Undecided(Why { reason, needs: Some(segments_needed(window, missing, n)) })
+}
+
+/// So many more segments, and how long that takes at the rate of the window.
+pub(super) fn segments_needed(window: &Window, missing: u64, sent: u64) -> Message {
+    if sent == 0 {
+        return say! { en: "{missing} segments of data", ko: "데이터 세그먼트 {missing}개", missing = missing };
+    }
+    let time = span(missing as f64 * window.seconds() / sent as f64);
+    say! {
+        en: "{missing} more segments, about {time} at this rate",
+        ko: "세그먼트 {missing}개 추가, 이 속도로 약 {time}",
         missing = missing, time = time
-    };
-    Verdict::Undecided(Why { reason, needs: Some(needs) })
+    }
 }
 
 /// The peer, or the network of at least three, that a symptom belongs to.
