@@ -137,10 +137,10 @@ impl<'a> TreePrinter<'a> {
         *held += 1;
     }
 
-    fn json_reading(&self, text: &mut Vec<u8>, step: Step<'_>) {
+    fn json_reading(&self, text: &mut Vec<u8>, step: &mut Step<'_>) {
         let interval = interval_cs(step.before.at.moment.uptime_cs, step.now.at.moment.uptime_cs);
         let when = self.when(&step.now.at);
-        let head = format!("\t\t\t\t{{\n\t\t\t\t\t\"timestamp\": {{{when}, \"interval\": {}}}", seconds(&step));
+        let head = format!("\t\t\t\t{{\n\t\t\t\t\t\"timestamp\": {{{when}, \"interval\": {}}}", seconds(step));
         text.extend(head.bytes());
         let mut members = Vec::new();
         for ((activity, before), now) in self.activities.iter().zip(&step.before.items).zip(&mut step.now.items) {
@@ -177,10 +177,10 @@ impl<'a> TreePrinter<'a> {
         all
     }
 
-    fn xml_reading(&self, text: &mut Vec<u8>, step: Step<'_>) {
+    fn xml_reading(&self, text: &mut Vec<u8>, step: &mut Step<'_>) {
         let interval = interval_cs(step.before.at.moment.uptime_cs, step.now.at.moment.uptime_cs);
         let when = self.when(&step.now.at);
-        text.extend(format!("\t\t\t<timestamp {when} interval=\"{}\">\n", seconds(&step)).bytes());
+        text.extend(format!("\t\t\t<timestamp {when} interval=\"{}\">\n", seconds(step)).bytes());
         let some = step.now.items.iter().any(|items| !items.is_empty());
         if some {
             text.extend_from_slice(b"\t\t\t\t<network per=\"second\">\n");
@@ -295,7 +295,9 @@ fn escaped(markup: Markup, bytes: &[u8]) -> String {
     for character in String::from_utf8_lossy(bytes).chars() {
         match (markup, character) {
             (Markup::Json, '"' | '\\') => out.extend(['\\', character]),
-            (Markup::Json, control) if control.is_control() => out += &format!("\\u{:04x}", u32::from(control)),
+            (Markup::Json, control) if control.is_control() => {
+                out.extend(format!("\\u{:04x}", u32::from(control)).chars())
+            }
             (Markup::Xml, '&') => out += "&amp;",
             (Markup::Xml, '<') => out += "&lt;",
             (Markup::Xml, '>') => out += "&gt;",
@@ -341,12 +343,12 @@ impl Printer for TreePrinter<'_> {
 
     fn turn(&mut self, _: usize) {}
 
-    fn rows(&mut self, out: &mut Outs<'_>, step: Step<'_>) -> bool {
+    fn rows(&mut self, out: &mut Outs<'_>, mut step: Step<'_>) -> bool {
         self.count(out, READINGS);
         let text = out.lane(READINGS);
         match self.markup {
-            Markup::Json => self.json_reading(text, step),
-            Markup::Xml => self.xml_reading(text, step),
+            Markup::Json => self.json_reading(text, &mut step),
+            Markup::Xml => self.xml_reading(text, &mut step),
         }
         true
     }
