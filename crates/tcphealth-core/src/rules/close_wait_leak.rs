@@ -256,6 +256,14 @@ pub(super) mod tests {
     }
 
     #[test]
+    fn more_than_can_be_kept_in_full_are_still_counted() {
+        let many = scene(100, 5_000, 100, 0).each(5_100, |scene, n| scene.owner(1000 + u32::from(n), 42, "web"));
+        let finding = &many.build().findings(&RULE)[0];
+        assert_eq!(finding.severity, Severity::Critical, "900 descriptors left at 10/s: 90 s");
+        assert!(finding.summary.en.contains("5100 connections"), "{}", finding.summary.en);
+    }
+
+    #[test]
     fn a_peer_that_still_gets_its_answer_is_no_leak() {
         let answered = |scene: Scene, n| {
             let (before, after) =
