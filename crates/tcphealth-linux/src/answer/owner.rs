@@ -1,7 +1,8 @@
 //! Inodes of sockets → the processes that hold them, by the links in `/proc/PID/fd`.
 //!
 //! A walk over all descriptors of a host can take half a minute, so it begins where the owner is likely (processes of the
-//! socket's user in our network namespace, newest first), ends when all are found, and ends when its time does.
+//! socket's user in our network namespace), takes those with few descriptors first, ends when all are found, and ends when
+//! its time does.
 
 use std::cmp::Reverse;
 use std::collections::{BTreeSet, HashMap, HashSet};
@@ -46,16 +47,18 @@ pub(super) fn owners(asked: &[(u32, u32)], deadline: Deadline) -> Vec<(Question,
     asked.iter().map(|&(inode, uid)| (Question::Owner { inode, uid }, answer(inode))).collect()
 }
 
-/// Every process: those of the users first, the newest first.
+/// Every process: those of the users first, then those with fewer descriptors (the size of `/proc/PID/fd` since 6.2, 0 before),
+/// so that one with half a million of them does not use up the time of all others; then the newest.
 fn likely_first(users: &HashSet<u32>) -> Vec<u32> {
-    let mut all: Vec<(bool, Reverse<u32>)> = pids()
+    let mut all: Vec<(bool, u64, Reverse<u32>)> = pids()
         .map(|pid| {
             let user = fs::metadata(format!("/proc/{pid}")).map(|about| about.uid());
-            (!user.is_ok_and(|user| users.contains(&user)), Reverse(pid))
+            let descriptors = fs::metadata(format!("/proc/{pid}/fd")).map_or(0, |about| about.len());
+            (!user.is_ok_and(|user| users.contains(&user)), descriptors, Reverse(pid))
         })
         .collect();
     all.sort_unstable();
-    all.into_iter().map(|(_, Reverse(pid))| pid).collect()
+    all.into_iter().map(|(_, _, Reverse(pid))| pid).collect()
 }
 
 fn pids() -> impl Iterator<Item = u32> {
