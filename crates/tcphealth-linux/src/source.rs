@@ -113,11 +113,9 @@ impl Source {
                 let read = read_live(files, name, buffer).map_err(|error| io_absent(&error, name));
                 let read_ns = clock::boot_ns();
                 self.remember(name, read_ns, read.as_ref().err());
-                if read.is_err() {
-                    buffer.clear();
-                }
+                read?;
                 self.copy(name, buffer);
-                read.map(|()| read_ns)
+                Ok(read_ns)
             }
             Place::Frozen { saved, number } => {
                 let read_ns = known(&self.look, name)?;
