@@ -88,6 +88,8 @@ mod wording;
 mod testing;
 #[cfg(test)]
 mod tests_all;
+#[cfg(test)]
+mod simulation;
 
 pub use class::{Class, Classed, class_of};
 pub use judge::{Judgement, judge, reason_of};
