@@ -82,6 +82,7 @@ mod peer_sockets;
 mod ports;
 mod resetting;
 mod retransmissions;
+mod shrunk;
 mod suspects;
 mod wording;
 #[cfg(test)]

@@ -8,7 +8,7 @@ use std::net::IpAddr;
 
 use super::retransmissions::segments_needed;
 use super::wording::percent;
-use super::{Class, Classed, Limits, class_of};
+use super::{Class, Classed, Limits, class_of, shrunk};
 use crate::catalog::Counter;
 use crate::report::{Finding, Severity, Subject, SubjectKind, Verdict, Why};
 use crate::say;
@@ -70,15 +70,15 @@ impl Levels {
 
 /// One peer, how far it is, and how bad its line.
 #[derive(Clone)]
-pub(super) struct PeerLoss<'a> {
-    pub(super) peer: &'a Peer,
+pub(super) struct PeerLoss {
+    pub(super) peer: Peer,
     pub(super) classed: Classed,
     pub(super) severity: Option<Severity>,
 }
 
 /// Peers that are blamed together: one, or a network of at least three.
-pub(super) struct Bad<'a> {
-    pub(super) members: Vec<PeerLoss<'a>>,
+pub(super) struct Bad {
+    pub(super) members: Vec<PeerLoss>,
     pub(super) subject: Subject,
     pub(super) severity: Severity,
     /// Segments lost.
@@ -91,7 +91,7 @@ pub(super) struct Bad<'a> {
     pub(super) fine: usize,
 }
 
-impl Bad<'_> {
+impl Bad {
     pub(super) fn ratio(&self) -> f64 {
         self.lost as f64 / self.sent.max(1) as f64
     }
@@ -103,7 +103,7 @@ impl Bad<'_> {
 
     /// The member with most losses.
     pub(super) fn worst(&self) -> Option<&Peer> {
-        self.members.iter().max_by_key(|member| member.peer.line.lost).map(|member| member.peer)
+        self.members.iter().max_by_key(|member| member.peer.line.lost).map(|member| &member.peer)
     }
 }
 
@@ -135,7 +135,7 @@ pub(super) fn check(window: &Window, limits: &Limits, speaker: &Speaker) -> Verd
 }
 
 /// The peers that data went to, as far as they are asked for; never this host itself.
-pub(super) fn peers<'a>(window: &Window<'a>, limits: &Limits, questions: &mut Vec<Question>) -> Vec<PeerLoss<'a>> {
+pub(super) fn peers(window: &Window, limits: &Limits, questions: &mut Vec<Question>) -> Vec<PeerLoss> {
     let Some(census) = window.census() else { return Vec::new() };
     let episodes = episodes(window, census);
     let mut peers: Vec<&Peer> = census.peers.iter().filter(|peer| peer.line.data_segs + peer.line.lost > 0).collect();
@@ -143,20 +143,25 @@ pub(super) fn peers<'a>(window: &Window<'a>, limits: &Limits, questions: &mut Ve
     peers.sort_by_key(|peer| Reverse((peer.line.lost, peer.line.data_segs)));
     let classed = peers.into_iter().take(PEERS_ASKED).filter_map(|peer| {
         let classed = class_of(window, peer).or_ask(questions)?;
-        let severity = severity(peer, Levels::of(classed.class, limits), episodes, limits);
+        let peer = Peer { line: shrunk::without(&peer.line, window, peer.address), ..*peer };
+        let severity = severity(&peer, Levels::of(classed.class, limits), episodes, limits);
         (classed.class != Class::Loopback).then_some(PeerLoss { peer, classed, severity })
     });
     classed.collect()
 }
 
-/// How many recoveries there were, those of SYNs and of stuck sockets taken out: one queue overflow drops tens of segments.
+/// How many recoveries there were, those of SYNs and of what is set aside taken out: one queue overflow drops tens of segments.
 fn episodes(window: &Window, census: &Census) -> u64 {
     let all = window.sum(&EPISODES).unwrap_or(0);
-    all.saturating_sub(window.delta(SYN_RETRANS).unwrap_or(0) + retrans_stuck(census))
+    all.saturating_sub(window.delta(SYN_RETRANS).unwrap_or(0) + set_aside(window, census))
 }
 
-/// What stuck sockets sent again, over all peers.
-pub(super) fn retrans_stuck(census: &Census) -> u64 {
+/// What stuck sockets sent again, and those around which the kernel found a way, over all peers: no measure of a line.
+pub(super) fn set_aside(window: &Window, census: &Census) -> u64 {
+    retrans_stuck(census) + shrunk::retrans(window)
+}
+
+fn retrans_stuck(census: &Census) -> u64 {
     census.peers.iter().map(|peer| peer.line.retrans_stuck).sum()
 }
 
@@ -182,7 +187,7 @@ fn severity(peer: &Peer, levels: Levels, episodes: u64, limits: &Limits) -> Opti
 }
 
 /// Networks of at least three bad peers that share the way and have no good one are blamed as one; the rest one by one.
-fn group<'a>(bad: Vec<PeerLoss<'a>>, fine: &[PeerLoss], limits: &Limits) -> Vec<Bad<'a>> {
+fn group(bad: Vec<PeerLoss>, fine: &[PeerLoss], limits: &Limits) -> Vec<Bad> {
     let mut networks: BTreeMap<_, Vec<PeerLoss>> = BTreeMap::new();
     for peer in bad {
         networks.entry((peer.classed.class, way(&peer))).or_default().push(peer);
@@ -216,8 +221,8 @@ fn sums(peers: &[PeerLoss]) -> (u64, u64) {
     peers.iter().fold((0, 0), |(lost, sent), peer| (lost + peer.peer.line.lost, sent + peer.peer.line.data_segs))
 }
 
-impl<'a> Bad<'a> {
-    fn new(members: Vec<PeerLoss<'a>>, fine: usize, limits: &Limits) -> Self {
+impl Bad {
+    fn new(members: Vec<PeerLoss>, fine: usize, limits: &Limits) -> Self {
         let (lost, sent) = sums(&members);
         let severity = members.iter().filter_map(|member| member.severity).max().unwrap_or(Severity::Info);
         let class = members.first().map_or(Class::Remote, |member| member.classed.class);
@@ -333,7 +338,7 @@ pub(super) fn mathis_mbit(mss_bytes: f64, rtt_us: u32, ratio: f64) -> f64 {
 
 /// The numbers that both rules of loss rest on.
 pub(super) fn with_evidence(finding: Finding, bad: &Bad, window: &Window) -> Finding {
-    let sum = |pick: fn(&Peer) -> u64| bad.members.iter().map(|member| pick(member.peer)).sum::<u64>() as f64;
+    let sum = |pick: fn(&Peer) -> u64| bad.members.iter().map(|member| pick(&member.peer)).sum::<u64>() as f64;
     let (low, high) = wilson(bad.lost, bad.sent + bad.lost).unwrap_or_default();
     let scope = "peer, both looks";
     let finding = finding
@@ -362,7 +367,7 @@ pub(super) fn with_evidence(finding: Finding, bad: &Bad, window: &Window) -> Fin
 
 /// What a loss is not, and by which number.
 pub(super) fn ruled_out(bad: &Bad, window: &Window) -> Vec<Message> {
-    let sum = |pick: fn(&Peer) -> u64| bad.members.iter().map(|member| pick(member.peer)).sum::<u64>();
+    let sum = |pick: fn(&Peer) -> u64| bad.members.iter().map(|member| pick(&member.peer)).sum::<u64>();
     let (again, twice) = (sum(|peer| peer.line.retrans), sum(|peer| peer.line.dsack_dups));
     let mut list = vec![say! {
         en: "unnecessary retransmissions: {twice} of {again} came back as duplicates and are taken out",

@@ -71,7 +71,7 @@ fn check(window: &Window, limits: &Limits) -> Verdict {
 }
 
 /// The worst peers behind a router, and the fine one that is most nearly as far away as the worst of them.
-fn suspects<'a, 'w>(peers: &'a [PeerLoss<'w>]) -> (Vec<&'a PeerLoss<'w>>, Option<&'a PeerLoss<'w>>) {
+fn suspects(peers: &[PeerLoss]) -> (Vec<&PeerLoss>, Option<&PeerLoss>) {
     let routed = |peer: &&PeerLoss| matches!(peer.classed.class, Class::Remote | Class::Site);
     let (mut bad, fine): (Vec<_>, Vec<_>) = peers.iter().filter(routed).partition(|peer| peer.severity.is_some());
     bad.sort_by_key(|peer| Reverse((peer.severity, peer.peer.line.lost)));
@@ -188,13 +188,14 @@ fn with_evidence(finding: Finding, path: &Path) -> Finding {
     })
 }
 
-fn command(window: &Window, peer: IpAddr, count: u32) -> String {
+/// The command that measures each segment of the way to a peer.
+pub(super) fn command(window: &Window, peer: IpAddr, count: u32) -> String {
     let address = if peer.is_ipv6() { format!("[{peer}]") } else { peer.to_string() };
     format!("tcphealth path {address}:{} --count {count}", port_of(window, peer))
 }
 
 /// The service's port where we are the client, else that of any connection: a closed port answers too.
-fn port_of(window: &Window, peer: IpAddr) -> u16 {
+pub(super) fn port_of(window: &Window, peer: IpAddr) -> u16 {
     let Some(census) = window.census() else { return HTTPS };
     let services = census.services.iter().filter_map(|service| service.key.destination());
     let service = services.filter(|to| to.address == peer).map(|to| to.port).min();

@@ -3,6 +3,8 @@
 use std::collections::BTreeMap;
 
 use super::held::{CERTAIN, LIKELY};
+use super::lossy_hop::command;
+use super::shrunk::{PROBED, shrunk};
 use super::{Ask, Hides, Limits, Page, Read, Rule, Shared, class_of, loss, watches_nothing};
 use crate::catalog::Counter;
 use crate::report::{Advice, Finding, Severity, Subject, SubjectKind, Verdict};
@@ -11,15 +13,12 @@ use crate::window::Window;
 use crate::words::Message;
 use crate::{say, text};
 
-const PROBED: Counter = Counter("TcpExt.TCPMTUPSuccess");
 const UNREACHABLE: Counter = Counter("Icmp.InDestUnreachs");
 const PROBING: &str = "net.ipv4.tcp_mtu_probing";
 /// Doublings of the timeout from which a connection is stuck.
 const STUCK_BACKOFF: u8 = 2;
 /// Firings of the timer from which a connection is stuck.
 const STUCK_FIRED: u8 = 3;
-/// IPv4 and TCP headers with timestamps, bytes.
-const HEADERS_BYTES: u32 = 52;
 
 /// The rule.
 pub static RULE: Rule = Rule {
@@ -73,9 +72,8 @@ struct Hole<'a> {
 
 fn check(window: &Window, limits: &Limits) -> Verdict {
     let Some(census) = window.census() else { return Verdict::Healthy(None) };
-    let probed = window.delta(PROBED).unwrap_or(0) > 0;
     let mut holes: BTreeMap<String, Vec<&Followed>> = BTreeMap::new();
-    for kept in census.sockets.iter().filter(|kept| is_stuck_on_full(kept, limits) || (probed && is_shrunk(kept))) {
+    for kept in census.sockets.iter().filter(|kept| is_stuck_on_full(kept, limits)).chain(shrunk(window)) {
         holes.entry(loss::subnet(kept.socket.remote.address)).or_default().push(kept);
     }
     let mut questions = Vec::new();
@@ -106,16 +104,6 @@ fn is_stuck_on_full(kept: &Followed, limits: &Limits) -> bool {
         let times = u64::from(info.retransmits()?.max(1));
         let full = mss as f64 >= limits.black_hole_mss_bytes && info.bytes_retrans()? >= mss * times;
         Some(unacked && (info.backoff()? >= STUCK_BACKOFF || fired) && full)
-    };
-    facts().unwrap_or(false)
-}
-
-/// Sends smaller segments than its path's MTU allows and moves: what a successful MTU probe leaves behind.
-fn is_shrunk(kept: &Followed) -> bool {
-    let facts = || {
-        let info = kept.socket.info.as_ref()?;
-        let lossy = info.total_retrans()? > 0 && !kept.stuck();
-        Some(lossy && info.snd_mss()? + HEADERS_BYTES < info.pmtu()? && info.snd_mss()? < info.advmss()?)
     };
     facts().unwrap_or(false)
 }
@@ -180,11 +168,11 @@ fn subject(window: &Window, hole: &Hole, questions: &mut Vec<Question>) -> Optio
 }
 
 fn advise(finding: &mut Finding, window: &Window, hole: &Hole) {
-    let peer = hole.stuck.first().map(|kept| kept.socket.remote.address.to_string()).unwrap_or_default();
+    let Some(peer) = hole.stuck.first().map(|kept| kept.socket.remote.address) else { return };
     finding.now = vec![Advice::from(say! {
-        en: "find the size that passes: ping -M do -s 1472 {peer}, then 1400, 1372 …; tracepath -n {peer}",
-        ko: "통과하는 크기를 찾는다: ping -M do -s 1472 {peer}, 이어서 1400, 1372 …; tracepath -n {peer}",
-        peer = peer
+        en: "find the hop and the size that passes: {command} --mtu; or ping -M do -s 1472 {peer}, then 1400, 1372 …",
+        ko: "어느 홉에서 어떤 크기까지 통과하는지 찾는다: {command} --mtu, 또는 ping -M do -s 1472 {peer}, 이어서 1400, 1372 …",
+        command = command(window, peer, 10), peer = peer
     })];
     finding.repair = vec![
         Advice::from(say! {
@@ -265,6 +253,7 @@ fn with_evidence(finding: Finding, window: &Window, hole: &Hole, mss: u32) -> Fi
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::rules::rule;
     use crate::rules::testing::{Example, Scene};
     use crate::snapshot::{Socket, State};
 
@@ -337,21 +326,43 @@ mod tests {
         assert_eq!(mover(silent(), 1_000).build().severity(&RULE), None);
     }
 
+    /// Four connections over a hole: seventy-five segments of a thousand were sent again, most of them by timers.
+    fn worked_around(probed: u64, lossy: bool) -> Example {
+        let scene = Scene::new().route("203.0.113.9", Some("192.0.2.254"), "eth0");
+        let scene = scene.each(4, |scene, number| {
+            let socket = |sent: u64, again: u64| {
+                Socket::tcp(State::Established, &format!("192.0.2.1:{}", 40_000 + number), PEER).inode(9).info(&[
+                    ("bytes_acked", sent * 1000),
+                    ("data_segs_out", sent + again),
+                    ("total_retrans", again),
+                    ("snd_mss", if lossy && number == 0 { 1_448 } else { 1_347 }),
+                    ("advmss", 1_448),
+                    ("pmtu", 1_500),
+                    ("rtt", 20_000),
+                    ("min_rtt", 20_000),
+                ])
+            };
+            scene.kept(socket(10, 0), socket(1_010, 75))
+        });
+        let scene = scene.grew("Tcp.RetransSegs", 300).grew("TcpExt.TCPOrigDataSent", 4_000);
+        let scene = scene.grew("TcpExt.TCPTimeouts", 150).grew("TcpExt.TCPLossProbes", 150);
+        scene.grew("TcpExt.TCPSackRecovery", 90).grew(PROBED.0, probed).build()
+    }
+
     #[test]
     fn what_the_kernel_has_worked_around_is_a_line() {
-        let socket = |acked| {
-            Socket::tcp(State::Established, "192.0.2.1:40000", PEER).inode(9).info(&[
-                ("bytes_acked", acked),
-                ("data_segs_out", acked / 1000),
-                ("total_retrans", 4),
-                ("snd_mss", 1_347),
-                ("advmss", 1_448),
-                ("pmtu", 1_500),
-            ])
-        };
-        let scene = Scene::new().route("203.0.113.9", None, "eth0").kept(socket(1_000), socket(900_000));
-        let list = scene.grew("TcpExt.TCPMTUPSuccess", 9).build().findings(&RULE);
+        let list = worked_around(9, false).findings(&RULE);
         assert_eq!((list[0].severity, list[0].subject.remote.as_deref()), (Severity::Info, Some("203.0.113.9")));
+        assert_eq!(worked_around(0, false).severity(&RULE), None, "a peer may ask for small segments");
+    }
+
+    #[test]
+    fn what_was_sent_again_on_the_way_round_is_no_loss_of_the_line() {
+        let others =
+            |example: Example| ["retransmit-remote", "tail-loss"].map(|id| example.severity(rule(id).unwrap()));
+        assert_eq!(others(worked_around(9, false)), [None; 2]);
+        assert!(others(worked_around(0, false)).iter().all(|level| *level >= Some(Severity::Warning)));
+        assert_eq!(others(worked_around(9, true))[0], Some(Severity::Warning), "the fourth loses at full size");
     }
 
     #[test]

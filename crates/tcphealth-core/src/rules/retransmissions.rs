@@ -49,7 +49,7 @@ pub(super) const READS: &[Read] = &[
 pub(super) struct Retransmissions {
     /// Segments of data sent once.
     pub(super) sent: u64,
-    /// Segments of data sent again, those of stuck sockets left out.
+    /// Segments of data sent again, those of stuck sockets and of sockets that found a smaller MTU left out.
     pub(super) again: u64,
     /// Of them, by the retransmission timer.
     pub(super) timeouts: u64,
@@ -70,9 +70,9 @@ pub(super) struct Retransmissions {
 impl Retransmissions {
     /// From the counters of a window; `None` when one is missing.
     pub(super) fn of(window: &Window) -> Option<Self> {
-        let stuck = loss::retrans_stuck(window.census()?);
+        let aside = loss::set_aside(window, window.census()?);
         let (sent, syn) = (window.delta(DATA_SENT)?, window.delta(SYN_RETRANS)?);
-        let data = |counter| Some(window.delta(counter)?.saturating_sub(syn + stuck));
+        let data = |counter| Some(window.delta(counter)?.saturating_sub(syn + aside));
         let again = data(RETRANS)?;
         let timeouts = if sent == 0 { 0 } else { data(TIMEOUTS)?.min(again) };
         Some(Self {
@@ -209,7 +209,7 @@ pub(super) fn with_evidence(finding: Finding, counts: &Retransmissions) -> Findi
     let (scope, source) = ("netns, window", "/proc/net/netstat, snmp");
     let rows = [
         (DATA_SENT.0, counts.sent),
-        ("RetransSegs − TCPSynRetrans − stuck", counts.again),
+        ("RetransSegs − TCPSynRetrans − set aside", counts.again),
         ("timeouts of data", counts.timeouts),
         (PROBES.0, counts.probes),
         (FAST.0, counts.fast),

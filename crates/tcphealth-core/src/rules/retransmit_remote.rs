@@ -1,6 +1,9 @@
 //! `retransmit-remote`: more segments than usual are lost on a long path.
 
+use std::net::IpAddr;
+
 use super::loss::{self, Bad, Speaker};
+use super::lossy_hop::{command, port_of};
 use super::retransmit_local::READS;
 use super::wording::{ms, percent};
 use super::{Ask, Class, Limits, Page, Rule, watches_nothing};
@@ -14,6 +17,9 @@ const CONGESTION: &str = "net.ipv4.tcp_congestion_control";
 const MSS_BYTES: f64 = 1448.0;
 /// From here on mobile and satellite access are likely, which lose 1 to 2 % as a rule.
 const FAR_US: u32 = 100_000;
+
+/// Probes a hop that tell a loss of 2 % from none.
+const PROBES: u32 = 150;
 
 /// The rule.
 pub static RULE: Rule = Rule {
@@ -67,12 +73,8 @@ fn finding(bad: &Bad, window: &Window) -> Finding {
     finding.confidence = loss::confidence(bad, window);
     finding.size = bad.ratio();
     finding.cause = cause(bad, distance);
-    let probe = probe(bad, window);
-    finding.now = vec![Advice::from(say! {
-        en: "measure each segment of the path: {probe}",
-        ko: "경로의 각 구간을 측정: {probe}",
-        probe = probe
-    })];
+    let worst = bad.worst().map(|peer| peer.address);
+    finding.now = worst.map(|peer| measure(window, peer)).into_iter().collect();
     finding.repair = repair(window);
     finding.avoid = vec![say! {
         en: "loss that a middle hop shows and the end does not is rate limiting of ICMP, no fault",
@@ -80,7 +82,7 @@ fn finding(bad: &Bad, window: &Window) -> Finding {
     }];
     finding.ruled_out = loss::ruled_out(bad, window);
     finding.verify = vec![
-        probe,
+        worst.map(|peer| mtr(window, peer)).unwrap_or_default(),
         format!("ss -tinO dst {}", bad.name()),
         "nstat -z TcpRetransSegs TcpExtTCPOrigDataSent TcpExtTCPDSACKRecvSegs".into(),
     ];
@@ -105,14 +107,17 @@ fn cause(bad: &Bad, distance: Option<u32>) -> Message {
     }
 }
 
-/// The command that finds the segment of the path, on the service's own port when we are the client.
-fn probe(bad: &Bad, window: &Window) -> String {
-    let Some(peer) = bad.worst() else { return String::new() };
-    let services = window.census().map_or(&[][..], |census| &census.services);
-    let destinations = services.iter().filter_map(|service| service.key.destination());
-    let port = destinations.filter(|destination| destination.address == peer.address).map(|to| to.port).min();
-    let tcp = port.map(|port| format!("--tcp -P {port} ")).unwrap_or_default();
-    format!("mtr -n -r -c 150 -i 1 {tcp}{}", peer.address)
+fn measure(window: &Window, peer: IpAddr) -> Advice {
+    Advice::from(say! {
+        en: "measure each segment of the path: {command}",
+        ko: "경로의 각 구간을 측정: {command}",
+        command = command(window, peer, PROBES)
+    })
+}
+
+/// The same measured by another program.
+fn mtr(window: &Window, peer: IpAddr) -> String {
+    format!("mtr -n -r -c {PROBES} -i 1 --tcp -P {} {peer}", port_of(window, peer))
 }
 
 fn repair(window: &Window) -> Vec<Advice> {
@@ -170,7 +175,8 @@ mod tests {
     #[test]
     fn the_probe_goes_to_the_service_of_the_worst_peer() {
         let list = remote(&[("203.0.113.9", 10_000, 200, 0), ("203.0.113.77", 10_000, 1, 0)]).findings(&RULE);
-        assert!(list[0].now[0].act.en.ends_with("mtr -n -r -c 150 -i 1 --tcp -P 80 203.0.113.9"));
+        assert!(list[0].now[0].act.en.ends_with("tcphealth path 203.0.113.9:80 --count 150"));
+        assert_eq!(list[0].verify[0], "mtr -n -r -c 150 -i 1 --tcp -P 80 203.0.113.9");
         assert_eq!(list[0].subject.remote.as_deref(), Some("203.0.113.9"));
     }
 
