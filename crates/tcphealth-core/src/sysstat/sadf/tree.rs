@@ -296,7 +296,7 @@ fn escaped(markup: Markup, bytes: &[u8]) -> String {
         match (markup, character) {
             (Markup::Json, '"' | '\\') => out.extend(['\\', character]),
             (Markup::Json, control) if control.is_control() => {
-                out.extend(format!("\\u{:04x}", u32::from(control)).chars())
+                out.extend(format!("\\u{:04x}", u32::from(control)).chars());
             }
             (Markup::Xml, '&') => out += "&amp;",
             (Markup::Xml, '<') => out += "&lt;",
