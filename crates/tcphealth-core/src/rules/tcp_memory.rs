@@ -6,7 +6,7 @@ use super::wording::percent;
 use super::{Ask, Hides, Limits, Page, Read, Rule, Shared, watches_nothing};
 use crate::catalog::Counter;
 use crate::report::{Advice, Finding, Severity, Subject, SubjectKind, Verdict, Why};
-use crate::snapshot::{Fact, Owner, Question, Service};
+use crate::snapshot::{Fact, Followed, Owner, Question, Service, SkMem};
 use crate::window::Window;
 use crate::{say, text};
 
@@ -22,9 +22,11 @@ pub static RULE: Rule = Rule {
     page: Page {
         sees: text! {
             en: "sockstat's TCP mem (pages, the whole host) against the three values of tcp_mem, ΔTCPAbortOnMemory and \
-                 ΔTCPMemoryPressures; and data thrown away while TCP memory is far from its limit, which is a cgroup at its own limit.",
+                 ΔTCPMemoryPressures; and data thrown away while TCP memory is far from its limit, which is a cgroup at its own limit: its files say so, or its \
+                 sockets drop with their own buffers less than half full.",
             ko: "sockstat의 TCP mem(페이지, 호스트 전체)을 tcp_mem의 세 값과 비교하고 ΔTCPAbortOnMemory, ΔTCPMemoryPressures를 본다. TCP \
-                 메모리가 한계에서 먼데도 데이터를 버린다면 자기 한계에 이른 cgroup이다."
+                 메모리가 한계에서 먼데도 데이터를 버린다면 자기 한계에 이른 cgroup이다: cgroup의 파일이 그렇게 말하거나, 소켓이 자기 버퍼를 절반도 \
+                 쓰지 않고 버린다."
         },
         matters: text! {
             en: "Under pressure the kernel shrinks windows and throws received data away; above the maximum it aborts connections.",
@@ -82,6 +84,7 @@ fn check(window: &Window, limits: &Limits) -> Verdict {
     let far = memory.as_ref().is_none_or(|memory| memory.pages < memory.pressure);
     let mut questions = Vec::new();
     let cgroup = if thrown > 0 && far { at_its_limit(window, limits, &mut questions) } else { None };
+    let cgroup = cgroup.or_else(|| starved(window, limits, &mut questions).filter(|_| far));
     let holder = holder(window);
     let pressed = aborted > 0 || memory.as_ref().is_some_and(|memory| memory.pages > memory.pressure);
     let owner = holder.filter(|_| pressed).and_then(|service| service_owner(window, service, &mut questions));
@@ -217,11 +220,67 @@ fn at_its_limit(window: &Window, limits: &Limits, questions: &mut Vec<Question>)
     )
 }
 
+/// Whether a socket dropped what it received although its buffer had room at both looks and nobody read in between.
+fn lacks_memory(kept: &Followed) -> bool {
+    let room = |mem: SkMem| mem.rmem_alloc_bytes < mem.rcvbuf_bytes / 2;
+    kept.drops_grown().unwrap_or(0) > 0 && kept.stuck() && kept.socket.skmem.is_some_and(room)
+}
+
+/// Data are thrown away mostly at sockets whose own buffers have room, and the host has enough: a cgroup refuses the memory,
+/// whether or not its files can be read here.
+fn starved(window: &Window, limits: &Limits, questions: &mut Vec<Question>) -> Option<Finding> {
+    let thrown = window.sum(&THROWN)?;
+    let often = thrown as f64 >= limits.thrown_warning_count
+        && thrown as f64 / window.seconds() >= limits.thrown_warning_per_second;
+    let sockets = &window.census().filter(|_| often)?.sockets;
+    let dropping = sockets.iter().filter(|kept| kept.drops_grown().unwrap_or(0) > 0).count();
+    let lacking: Vec<_> = sockets.iter().filter(|kept| lacks_memory(kept)).collect();
+    let worst = lacking.iter().max_by_key(|kept| kept.drops_grown()).filter(|_| lacking.len() * 2 > dropping)?;
+    let socket = &worst.socket;
+    let owner = window.owner(socket.inode, socket.uid).or_ask(questions);
+    let (who, count) = (who(owner, socket.inode), lacking.len());
+    let summary = say! {
+        en: "{who}: the memory of its cgroup is at its limit; {thrown} received segments were thrown away",
+        ko: "{who}: cgroup의 메모리가 한계에 이르러 받은 세그먼트 {thrown}개를 버림",
+        who = who, thrown = thrown
+    };
+    let subject = Subject {
+        kind: SubjectKind::Process,
+        pid: owner.map(|owner| owner.pid),
+        comm: owner.map(|owner| owner.comm.clone()),
+        local: Some(socket.local.to_string()),
+        cgroup: socket.cgroup.map(|id| id.to_string()),
+        ..Subject::default()
+    };
+    let mut finding = Finding::new(Severity::Warning, subject, summary);
+    (finding.confidence, finding.size) = (LIKELY, thrown as f64);
+    finding.cause = say! {
+        en: "{count} connections drop data although their buffers are less than half full, and TCP memory of the host is far from its limit",
+        ko: "연결 {count}개가 버퍼를 절반도 쓰지 않고도 데이터를 버리며, 호스트의 TCP 메모리에는 여유가 있음",
+        count = count
+    };
+    finding.repair = vec![Advice::from(say! {
+        en: "read faster, or raise the cgroup's memory.max (version 1: memory.kmem.tcp.limit_in_bytes)",
+        ko: "더 빨리 읽거나 cgroup의 memory.max(버전 1은 memory.kmem.tcp.limit_in_bytes)를 올린다"
+    })];
+    finding.verify = vec!["cat /proc/PID/cgroup".into(), "ss -tnpm".into()];
+    Some(
+        finding
+            .evidence("thrown away", (thrown as f64, "segments"), "netns, whole window", "/proc/net/netstat")
+            .evidence(
+                "drop with room in the buffer",
+                (count as f64, "sockets"),
+                "netns, both looks",
+                "sock_diag skmem",
+            ),
+    )
+}
+
 #[cfg(test)]
 pub(super) mod tests {
     use super::*;
     use crate::rules::testing::{Example, Scene};
-    use crate::snapshot::{SkMem, Socket, State};
+    use crate::snapshot::{Socket, State};
 
     fn scene(pages: u64, aborted: u64) -> Scene {
         let mem = SkMem { rmem_alloc_bytes: 2_000_000, rcvbuf_bytes: 6_000_000, ..SkMem::default() };
@@ -270,5 +329,23 @@ pub(super) mod tests {
         };
         assert_eq!((level(1000, 1), level(1000, 0)), (Some(Severity::Warning), None));
         assert_eq!((level(990, 1), level(989, 1)), (Some(Severity::Warning), None));
+    }
+
+    #[test]
+    fn drops_with_room_in_the_buffer_are_a_cgroup_whose_files_nobody_sees() {
+        let level = |thrown: u64, filled, queue_before| {
+            let socket = |drops, queue| {
+                let mem = SkMem { rmem_alloc_bytes: filled, rcvbuf_bytes: 100_000, drops, ..SkMem::default() };
+                let socket = Socket::tcp(State::Established, "192.0.2.1:80", "198.51.100.7:20000");
+                socket.inode(9).queues(queue, 0).skmem(mem)
+            };
+            let scene = Scene::new().sysctl(TCP_MEM, "500 1000 2000").gauge(PAGES.0, 10).owner(9, 42, "web");
+            let scene = scene.grew(THROWN[2].0, thrown).kept(socket(3, queue_before), socket(3 + thrown as u32, 1448));
+            scene.build().severity(&RULE)
+        };
+        assert_eq!(level(10, 49_999, 1448), Some(Severity::Warning));
+        assert_eq!(level(9, 49_999, 1448), None, "too few");
+        assert_eq!(level(10, 50_000, 1448), None, "the buffer itself may have been full");
+        assert_eq!(level(10, 49_999, 90_000), None, "somebody has read since");
     }
 }
