@@ -6,6 +6,7 @@
 use std::collections::HashMap;
 use std::fs::File as Handle;
 use std::io::{self, ErrorKind};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 
@@ -34,7 +35,8 @@ pub struct Machine {
 struct Links {
     route: Netlink,
     changes: Netlink,
-    ioctl: std::os::fd::OwnedFd,
+    ioctl: OwnedFd,
+    changed: bool,
     known: HashMap<u32, Link>,
 }
 
@@ -77,8 +79,25 @@ impl Machine {
             };
         }
         let Some(handle) = self.open.get(path) else { return Ok(false) };
-        read_again(handle, buffer)?;
+        read_again(handle, buffer, file.is_whole() && !self.fake)?;
         Ok(true)
+    }
+
+    /// Whether a file below `/proc` is there.
+    pub fn has(&self, file: File) -> bool {
+        self.open.contains_key(file.path()) || self.root.join("proc").join(file.path()).exists()
+    }
+
+    /// What becomes readable when links come, go, or change.
+    pub fn link_changes(&self) -> Option<BorrowedFd<'_>> {
+        self.links.as_ref().map(|links| links.changes.as_fd())
+    }
+
+    /// Tells that links changed: their names and speeds are read anew.
+    pub fn links_changed(&mut self) {
+        if let Some(links) = &mut self.links {
+            links.changed = true;
+        }
     }
 
     /// The interfaces with their counters, by netlink; `None` where that cannot be used and the file has to be read.
@@ -179,7 +198,8 @@ fn cpu_number(name: &str) -> Option<u32> {
     name.strip_prefix("cpu")?.parse().ok()
 }
 
-fn read_again(handle: &Handle, buffer: &mut Vec<u8>) -> io::Result<()> {
+/// Reads a file from its beginning. A `whole` one that is shorter than the buffer has no more.
+fn read_again(handle: &Handle, buffer: &mut Vec<u8>, whole: bool) -> io::Result<()> {
     let mut length = 0;
     loop {
         if buffer.len() - length < 4096 {
@@ -187,7 +207,12 @@ fn read_again(handle: &Handle, buffer: &mut Vec<u8>) -> io::Result<()> {
         }
         match handle.read_at(buffer.get_mut(length..).unwrap_or_default(), length as u64) {
             Ok(0) => break,
-            Ok(got) => length += got,
+            Ok(got) => {
+                length += got;
+                if whole && length < buffer.len() {
+                    break;
+                }
+            }
             Err(error) if error.kind() == ErrorKind::Interrupted => {}
             Err(error) => return Err(error),
         }
@@ -201,11 +226,12 @@ impl Links {
         let changes = Netlink::open(Protocol::Route, GROUP_LINK)?;
         let route = Netlink::open(Protocol::Route, 0)?;
         let ioctl = socket(AddressFamily::Inet, SockType::Datagram, SockFlag::SOCK_CLOEXEC, None)?;
-        Ok(Self { route, changes, ioctl, known: HashMap::new() })
+        Ok(Self { route, changes, ioctl, changed: true, known: HashMap::new() })
     }
 
     fn read(&mut self, links: &mut Vec<Link>) -> Result<(), Errno> {
-        if self.changed() || self.known.is_empty() {
+        if self.changed {
+            self.forget_changes();
             self.learn()?;
         }
         let counters = self.counters()?;
@@ -221,17 +247,11 @@ impl Links {
         Ok(())
     }
 
-    /// Empties the queue of changes; a queue that overflowed held some.
-    fn changed(&mut self) -> bool {
-        let mut changed = false;
-        loop {
-            match self.changes.read_queued() {
-                Ok(bytes) => changed |= !bytes.is_empty(),
-                Err(Errno::EAGAIN) => return changed,
-                Err(Errno::ENOBUFS) => changed = true,
-                Err(_) => return true,
-            }
-        }
+    /// Empties the queue of changes, before the links are read: what comes later is a change again.
+    fn forget_changes(&mut self) {
+        // A queue that overflowed says ENOBUFS once and then goes on.
+        while matches!(self.changes.read_queued(), Ok(_) | Err(Errno::ENOBUFS)) {}
+        self.changed = false;
     }
 
     fn learn(&mut self) -> Result<(), Errno> {

@@ -51,6 +51,14 @@ impl File {
     }
 }
 
+impl File {
+    /// Whether the kernel gives the whole text at once to a reader with room for it (`single_open()` with one `show`), and
+    /// not in pieces as it does with lists.
+    pub fn is_whole(self) -> bool {
+        !matches!(self, File::Dev | File::Softnet)
+    }
+}
+
 /// The file that an activity is read from; Fibre Channel has a directory instead.
 pub fn file(activity: &Activity) -> Option<File> {
     match activity.keyword {

@@ -72,10 +72,8 @@ impl Collector {
         wanted: impl Fn(&Activity) -> bool,
     ) -> Result<Self, Failure> {
         let fakes = roots.map(|(folder, first)| Fakes::new(folder, first, interval)).transpose()?;
-        let mut machine = fakes.as_ref().map_or_else(Machine::live, |fakes| Machine::fake(&fakes.root()));
-        let mut buffer = Vec::new();
-        let mut there =
-            |activity: &Activity| file(activity).is_none_or(|file| matches!(machine.text(file, &mut buffer), Ok(true)));
+        let machine = fakes.as_ref().map_or_else(Machine::live, |fakes| Machine::fake(&fakes.root()));
+        let there = |activity: &Activity| file(activity).is_none_or(|file| machine.has(file));
         let activities =
             NETWORK.iter().filter(|activity| wanted(activity) || (all && there(activity))).collect::<Vec<_>>();
         let cpus = machine.cpus();
@@ -86,7 +84,7 @@ impl Collector {
             fc: false,
             activities,
             cpus,
-            buffer,
+            buffer: Vec::new(),
             fakes,
             zone: LocalZone::of_process(),
         };
@@ -102,6 +100,11 @@ impl Collector {
     /// The activities that are read.
     pub(crate) fn activities(&self) -> &[&'static Activity] {
         &self.activities
+    }
+
+    /// The machine, to be waited with.
+    pub(crate) fn machine(&mut self) -> &mut Machine {
+        &mut self.machine
     }
 
     /// Leaves out activities that have no items in a reading.
@@ -168,13 +171,11 @@ impl Collector {
     }
 
     /// The files that are needed and not there: what is printed of them is zero.
-    pub(crate) fn missing(&mut self) -> Vec<&'static str> {
+    pub(crate) fn missing(&self) -> Vec<&'static str> {
         if self.fakes.is_some() {
             return Vec::new();
         }
-        let mut buffer = Vec::new();
-        let gone = |file: &&File| matches!(self.machine.text(**file, &mut buffer), Ok(false));
-        self.files.iter().filter(gone).map(|file| file.path()).collect()
+        self.files.iter().filter(|file| !self.machine.has(**file)).map(|file| file.path()).collect()
     }
 
     /// What a file's head says of this machine.

@@ -9,6 +9,7 @@ use nix::sys::signalfd::{SfdFlags, SignalFd};
 use tcphealth_core::sysstat::activity::ItemKind;
 use tcphealth_core::sysstat::text::{SarPrinter, banner};
 use tcphealth_core::sysstat::walk::{Outs, Printer, Reading, Step, later};
+use tcphealth_linux::sysstat_live::Machine;
 
 use super::collector::Collector;
 use super::options::Options;
@@ -43,7 +44,7 @@ pub(crate) fn report(options: &Options) -> Result<(), Failure> {
     }
     let mut now = collector.reading();
     while report.more() {
-        if !pace.wait() || !collector.take(&mut now)? {
+        if !pace.wait(collector.machine()) || !collector.take(&mut now)? {
             report.interrupted();
             break;
         }
@@ -75,18 +76,27 @@ impl Pace {
         Ok(Self { signals, next: Instant::now(), interval: Duration::from_secs(interval) })
     }
 
-    /// False when a signal came first.
-    fn wait(&mut self) -> bool {
+    /// False when a signal came first. Links that change meanwhile are told to the machine, once.
+    fn wait(&mut self, machine: &mut Machine) -> bool {
         let Some(signals) = &self.signals else { return true };
         self.next += self.interval;
+        let mut changed = false;
         loop {
             let left = self.next.saturating_duration_since(Instant::now());
             let timeout = PollTimeout::try_from(left + Duration::from_micros(999)).unwrap_or(PollTimeout::MAX);
-            let mut waited = [PollFd::new(signals.as_fd(), PollFlags::POLLIN)];
-            match poll(&mut waited, timeout) {
-                Ok(0) if self.next <= Instant::now() => return true,
-                Ok(0) | Err(_) => {}
-                Ok(_) => return false,
+            let mut waited = vec![PollFd::new(signals.as_fd(), PollFlags::POLLIN)];
+            waited.extend(machine.link_changes().filter(|_| !changed).map(|fd| PollFd::new(fd, PollFlags::POLLIN)));
+            let woken = poll(&mut waited, timeout);
+            let [signal, change] = [0, 1].map(|at| waited.get(at).and_then(PollFd::any) == Some(true));
+            if woken.is_ok() && signal {
+                return false;
+            }
+            if change {
+                changed = true;
+                machine.links_changed();
+            }
+            if self.next <= Instant::now() {
+                return true;
             }
         }
     }

@@ -1,6 +1,7 @@
 //! The local time zone, as TZ or the system has it.
 
 use std::cell::Cell;
+use std::path::Path;
 
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
@@ -17,7 +18,7 @@ const QUARTER_SECONDS: u64 = 900;
 impl LocalZone {
     /// The zone of this process.
     pub(crate) fn of_process() -> Self {
-        Self { zone: TimeZone::try_system().unwrap_or(TimeZone::UTC), last: Cell::new((u64::MAX, 0)) }
+        Self { zone: zone_of(std::env::var("TZ").ok().as_deref()), last: Cell::new((u64::MAX, 0)) }
     }
 
     fn offset(&self, epoch: u64) -> Option<i64> {
@@ -30,6 +31,20 @@ impl LocalZone {
         self.last.set((quarter, offset));
         Some(offset)
     }
+}
+
+/// The zone that TZ names, as tzset(3) reads it: a file, else a rule, else UTC; without TZ the system's file.
+///
+/// `TimeZone::system()` looks for the same among all zones that are installed, which costs more than ten readings.
+fn zone_of(name: Option<&str>) -> TimeZone {
+    let name = match name {
+        None => "/etc/localtime",
+        Some("") => return TimeZone::UTC,
+        Some(name) => name.strip_prefix(':').unwrap_or(name),
+    };
+    let file = std::fs::read(Path::new("/usr/share/zoneinfo").join(name)).ok();
+    let zone = file.and_then(|bytes| TimeZone::tzif(name, &bytes).ok());
+    zone.or_else(|| TimeZone::posix(name).ok()).unwrap_or(TimeZone::UTC)
 }
 
 fn timestamp(epoch: u64) -> Option<Timestamp> {
@@ -53,10 +68,14 @@ mod tests {
     /// `TZ=America/New_York date -d @1700000000`: 17:13:20 EST.
     #[test]
     fn the_local_time_is_that_of_date() {
-        let Ok(zone) = TimeZone::posix("EST5EDT,M3.2.0,M11.1.0") else { panic!("a POSIX zone is understood") };
-        let zone = LocalZone { zone, last: Cell::new((u64::MAX, 0)) };
+        let zone = LocalZone { zone: zone_of(Some("EST5EDT,M3.2.0,M11.1.0")), last: Cell::new((u64::MAX, 0)) };
         assert_eq!(zone.local(1_700_000_000).unwrap().time(), "17:13:20");
         assert_eq!(zone.local(1_555_593_609).unwrap().time(), "09:20:09");
         assert_eq!((zone.abbreviation(1_555_593_609), zone.local(u64::MAX)), ("EDT".to_owned(), None));
+    }
+
+    #[test]
+    fn a_zone_that_nobody_knows_is_utc() {
+        assert_eq!([zone_of(Some("")), zone_of(Some("No/Such"))], [TimeZone::UTC, TimeZone::UTC]);
     }
 }
