@@ -3,7 +3,9 @@
 
 use std::fmt;
 
+pub mod btf;
 pub mod conntrack;
+pub mod hash_walk;
 pub mod net_dev;
 pub mod netlink;
 pub mod packet;

@@ -11,6 +11,7 @@ mod saved;
 mod source;
 mod counters;
 mod links;
+mod bpf;
 mod sockets;
 mod netns;
 mod answer;
@@ -20,6 +21,7 @@ mod host;
 pub mod probe;
 pub mod sysstat_live;
 
+pub use bpf::try_walk;
 pub use clock::boot_ns;
 pub use error::Error;
 pub use host::{Host, Pass, Watcher};

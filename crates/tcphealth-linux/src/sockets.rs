@@ -61,6 +61,15 @@ pub(crate) fn visit_any(source: &mut Source, request: Request, each: &mut dyn Fn
     }
 }
 
+/// Sockets of the whole host, whatever their namespace: `TCP: … alloc` of `/proc/net/sockstat`. TIME_WAIT is not among them.
+pub(crate) fn number(source: &mut Source) -> u64 {
+    let mut buffer = Vec::new();
+    let _ = source.text("proc/net/sockstat", &mut buffer);
+    let text = String::from_utf8_lossy(&buffer);
+    let mut words = text.lines().filter_map(|line| line.strip_prefix("TCP:")).flat_map(str::split_whitespace);
+    words.find(|word| *word == "alloc").and_then(|_| words.next()).and_then(|word| word.parse().ok()).unwrap_or(0)
+}
+
 /// All sockets, folded: listeners first, for they tell which side of a connection we are.
 pub(crate) fn census(source: &mut Source, fold: &Fold<'_>) -> Result<(Census, Marks), Absent> {
     let retries = if source.is_live() { RETRIES } else { 0 };

@@ -8,9 +8,7 @@ use serde_json::{Map, Value, json};
 use tcphealth_core::format::wrap;
 use tcphealth_core::rules::reason_of;
 use tcphealth_core::snapshot::{State, StateCounts};
-use tcphealth_core::wire::sock_diag::Family;
 use tcphealth_core::{say, text};
-use tcphealth_linux::Request;
 
 use super::check;
 use crate::args::{StatesArgs, TextOrJson};
@@ -44,8 +42,7 @@ pub(crate) fn run(args: &StatesArgs, speech: &Speech) -> anyhow::Result<ExitCode
     let mut host = check::host(args.from.as_deref(), args.netns.as_deref(), None)?;
     let mut counts = StateCounts::default();
     let states = State::ALL.iter().fold(0, |mask, state| mask | state.bit());
-    let request = Request { states, attributes: 0, family: Family::Both };
-    host.sockets(request, &mut |socket| counts.add(socket.state))
+    host.sockets_in_brief(states, false, &mut |socket| counts.add(socket.state))
         .map_err(|absent| anyhow!("the sockets: {}", reason_of(&absent).get(speech.lang)))?;
     let text = match args.format {
         TextOrJson::Text => text(&counts, speech),

@@ -4,8 +4,10 @@ use std::collections::{BTreeMap, HashSet};
 use std::io::Write;
 use std::net::IpAddr;
 
+use anyhow::anyhow;
 use serde_json::{Map, Value, json};
 use tcphealth_core::format::{pad, width};
+use tcphealth_core::rules::reason_of;
 use tcphealth_core::snapshot::{Endpoint, Socket, State};
 use tcphealth_linux::{Host, Request};
 
@@ -25,23 +27,23 @@ struct Sums {
     send_q: u64,
 }
 
+impl Sums {
+    fn add(&mut self, socket: &Socket) {
+        self.sockets += 1;
+        // A listener's queues count connections, the others' bytes.
+        if socket.state != State::Listen {
+            self.recv_q += u64::from(socket.rqueue);
+            self.send_q += u64::from(socket.wqueue);
+        }
+    }
+}
+
 type Groups = Vec<(Vec<String>, Sums)>;
 
 /// Writes one line a group, the largest first unless `--sort` says otherwise.
 pub(super) fn run(host: &mut Host, filter: &Filter, args: &SocketsArgs, out: &mut dyn Write) -> anyhow::Result<()> {
     let keys = Keys::new(host, filter, args)?;
-    let mut groups: BTreeMap<Vec<String>, Sums> = BTreeMap::new();
-    each(host, filter, request(filter, args), &mut |socket| {
-        let sums = groups.entry(args.by.iter().map(|by| keys.of(*by, socket)).collect()).or_default();
-        sums.sockets += 1;
-        // A listener's queues count connections, the others' bytes.
-        if socket.state != State::Listen {
-            sums.recv_q += u64::from(socket.rqueue);
-            sums.send_q += u64::from(socket.wqueue);
-        }
-        Ok(())
-    })?;
-    let mut groups: Groups = groups.into_iter().collect();
+    let mut groups = keys.count(host, filter, args)?;
     sort(&mut groups, args.sort);
     let left_out = groups.len().saturating_sub(args.limit.unwrap_or(usize::MAX));
     groups.truncate(args.limit.unwrap_or(usize::MAX));
@@ -56,6 +58,22 @@ pub(super) fn run(host: &mut Host, filter: &Filter, args: &SocketsArgs, out: &mu
     Ok(())
 }
 
+/// Hands on what the filter takes; only a control group must be asked of sock_diag.
+fn read(host: &mut Host, filter: &Filter, args: &SocketsArgs, take: &mut dyn FnMut(&Socket)) -> anyhow::Result<()> {
+    if args.by.contains(&By::Cgroup) {
+        return each(host, filter, request(filter, args), &mut |socket| {
+            take(socket);
+            Ok(())
+        });
+    }
+    let read = host.sockets_in_brief(filter.states, args.by.contains(&By::Process), &mut |socket| {
+        if filter.takes(socket) {
+            take(socket);
+        }
+    });
+    read.map_err(|absent| anyhow!("the sockets: {}", reason_of(&absent).en))
+}
+
 fn sort(groups: &mut Groups, column: Option<Column>) {
     groups.sort_by(|(a_key, a), (b_key, b)| match column {
         Some(Column::RecvQ) => b.recv_q.cmp(&a.recv_q),
@@ -63,6 +81,33 @@ fn sort(groups: &mut Groups, column: Option<Column>) {
         Some(column) if column.ascends() => a_key.cmp(b_key),
         _ => b.sockets.cmp(&a.sockets),
     });
+}
+
+/// What sockets of one group have in common, as it stands in a socket or in the answers about it.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Common<'a> {
+    State(State),
+    Process(Option<(u32, &'a str)>),
+    Endpoint(Option<Endpoint>),
+    Address(Option<IpAddr>),
+    Subnet(Option<IpAddr>),
+    Cgroup(Option<&'a str>),
+    Netns(u64),
+}
+
+impl Common<'_> {
+    fn name(&self) -> String {
+        let name = match self {
+            Self::State(state) => Some(state.name().to_owned()),
+            Self::Process(owner) => owner.map(|(pid, comm)| format!("{comm} ({pid})")),
+            Self::Endpoint(endpoint) => endpoint.map(|endpoint| endpoint.to_string()),
+            Self::Address(address) => address.map(|address| address.to_string()),
+            Self::Subnet(network) => network.map(|network| format!("{network}/{}", subnet_bits(network))),
+            Self::Cgroup(path) => path.map(str::to_owned),
+            Self::Netns(netns) => Some(netns.to_string()),
+        };
+        name.unwrap_or_else(|| NONE.to_owned())
+    }
 }
 
 /// What must be known beside a socket to tell its group.
@@ -86,38 +131,47 @@ impl Keys {
         }
         let (process, cgroup) = (args.by.contains(&By::Process), args.by.contains(&By::Cgroup));
         if process || cgroup {
-            each(host, filter, request(filter, args), &mut |socket| {
+            read(host, filter, args, &mut |socket| {
                 if process {
                     keys.names.want_process(socket);
                 }
                 if cgroup {
                     keys.names.want_cgroup(socket);
                 }
-                Ok(())
             })?;
             keys.names.ask(host)?;
         }
         Ok(keys)
     }
 
-    fn of(&self, by: By, socket: &Socket) -> String {
+    /// Counts while the sockets are read, and names the groups at the end: a socket costs a search, and no text.
+    fn count(&self, host: &mut Host, filter: &Filter, args: &SocketsArgs) -> anyhow::Result<Groups> {
+        let mut groups: BTreeMap<Vec<Common<'_>>, Sums> = BTreeMap::new();
+        let mut key = Vec::with_capacity(args.by.len());
+        read(host, filter, args, &mut |socket| {
+            key.clear();
+            key.extend(args.by.iter().map(|by| self.of(*by, socket)));
+            match groups.get_mut(&key) {
+                Some(sums) => sums.add(socket),
+                None => groups.entry(key.clone()).or_default().add(socket),
+            }
+        })?;
+        let named = |(key, sums): (Vec<Common<'_>>, Sums)| (key.iter().map(Common::name).collect(), sums);
+        Ok(groups.into_iter().map(named).collect())
+    }
+
+    fn of(&self, by: By, socket: &Socket) -> Common<'_> {
         let connected = socket.state != State::Listen && socket.state != State::Close;
         let remote = Some(socket.remote).filter(|_| connected);
-        let none = || NONE.to_owned();
         match by {
-            By::State => socket.state.name().to_owned(),
-            By::Process => {
-                self.names.process(socket).map_or_else(none, |owner| format!("{} ({})", owner.comm, owner.pid))
-            }
-            By::Listener => self.listener(socket).map_or_else(none, |listener| listener.to_string()),
-            By::Destination => match (self.listener(socket), remote) {
-                (None, Some(remote)) => remote.to_string(),
-                _ => none(),
-            },
-            By::Peer => remote.map_or_else(none, |remote| remote.address.to_string()),
-            By::Subnet => remote.map_or_else(none, |remote| subnet(remote.address)),
-            By::Cgroup => self.names.cgroup(socket).map_or_else(none, str::to_owned),
-            By::Netns => self.netns.to_string(),
+            By::State => Common::State(socket.state),
+            By::Process => Common::Process(self.names.process(socket).map(|owner| (owner.pid, owner.comm.as_str()))),
+            By::Listener => Common::Endpoint(self.listener(socket)),
+            By::Destination => Common::Endpoint(remote.filter(|_| self.listener(socket).is_none())),
+            By::Peer => Common::Address(remote.map(|remote| remote.address)),
+            By::Subnet => Common::Subnet(remote.map(|remote| network(remote.address))),
+            By::Cgroup => Common::Cgroup(self.names.cgroup(socket)),
+            By::Netns => Common::Netns(self.netns),
         }
     }
 
@@ -131,16 +185,14 @@ impl Keys {
 }
 
 /// /24 of IPv4, /48 of IPv6: what one site usually has.
-fn subnet(address: IpAddr) -> String {
+fn subnet_bits(address: IpAddr) -> u32 {
+    if address.is_ipv4() { 24 } else { 48 }
+}
+
+fn network(address: IpAddr) -> IpAddr {
     match address {
-        IpAddr::V4(address) => {
-            let [a, b, c, _] = address.octets();
-            format!("{a}.{b}.{c}.0/24")
-        }
-        IpAddr::V6(address) => {
-            let network = address.to_bits() & !(u128::MAX >> 48);
-            format!("{}/48", std::net::Ipv6Addr::from_bits(network))
-        }
+        IpAddr::V4(address) => std::net::Ipv4Addr::from_bits(address.to_bits() & !(u32::MAX >> 24)).into(),
+        IpAddr::V6(address) => std::net::Ipv6Addr::from_bits(address.to_bits() & !(u128::MAX >> 48)).into(),
     }
 }
 

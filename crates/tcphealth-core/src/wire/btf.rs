@@ -1,0 +1,210 @@
+//! The kernel's description of its own structures → where a member lies in one.
+//!
+//! Source: Documentation/bpf/btf.rst, include/uapi/linux/btf.h. A member may lie in an unnamed structure inside the one asked for.
+
+use super::WireError;
+use super::netlink::{cut, u16_at, u32_at};
+
+const SECTION: &str = "btf";
+const MAGIC: u16 = 0xeb9f;
+const INT: u32 = 1;
+const ARRAY: u32 = 3;
+const STRUCT: u32 = 4;
+const UNION: u32 = 5;
+const ENUM: u32 = 6;
+const FUNC_PROTO: u32 = 13;
+const VAR: u32 = 14;
+const DATASEC: u32 = 15;
+const DECL_TAG: u32 = 17;
+const ENUM64: u32 = 19;
+/// How deep unnamed structures are looked into; the kernel's deepest have four levels.
+const DEPTH: u32 = 8;
+/// Bytes of the part that every type has, and of one member.
+const TYPE_BYTES: usize = 12;
+
+/// Type information, with the place of every type.
+#[derive(Debug)]
+pub struct Btf<'a> {
+    types: &'a [u8],
+    strings: &'a [u8],
+    /// Offset of each type in `types`, by its id less one.
+    places: Vec<u32>,
+}
+
+impl<'a> Btf<'a> {
+    /// Finds the types.
+    ///
+    /// # Errors
+    /// It is no type information, is cut off, or has a kind of type that did not exist when this was written.
+    pub fn new(bytes: &'a [u8]) -> Result<Self, WireError> {
+        let (types, strings) = sections(bytes).ok_or_else(|| cut(SECTION, 0, "no header"))?;
+        let mut places = Vec::with_capacity(types.len() / 32);
+        let mut at = 0;
+        while at < types.len() {
+            places.push(at as u32);
+            at += type_bytes(types, at).ok_or_else(|| cut(SECTION, at, "a kind of type that is not known"))?;
+        }
+        Ok(Self { types, strings, places })
+    }
+
+    /// Offset of a member in a structure, bytes; `None` when there is no such structure or member.
+    pub fn offset(&self, structure: &str, member: &str) -> Option<u32> {
+        let place = self.structure(structure)?;
+        Some(self.bits(place, member, DEPTH)? / 8)
+    }
+
+    fn structure(&self, name: &str) -> Option<usize> {
+        let is_it = |place: &usize| {
+            let info = u32_at(self.types, place + 4).unwrap_or(0);
+            kind(info) == STRUCT && self.is_named(*place, name)
+        };
+        self.places.iter().map(|place| *place as usize).find(is_it)
+    }
+
+    fn bits(&self, place: usize, member: &str, depth: u32) -> Option<u32> {
+        let deeper = depth.checked_sub(1)?;
+        let info = u32_at(self.types, place + 4)?;
+        let members = (0..count(info)).map(|number| place + TYPE_BYTES + number * TYPE_BYTES);
+        for at in members {
+            // With the flag, the upper byte is the width of a bit field.
+            let bits = u32_at(self.types, at + 8)? & if info >> 31 == 1 { 0x00ff_ffff } else { u32::MAX };
+            if self.is_named(at, member) {
+                return Some(bits);
+            }
+            if u32_at(self.types, at)? == 0
+                && let Some(inside) =
+                    self.unnamed(u32_at(self.types, at + 4)?).and_then(|at| self.bits(at, member, deeper))
+            {
+                return Some(bits + inside);
+            }
+        }
+        None
+    }
+
+    /// The place of a type that is a structure or a union.
+    fn unnamed(&self, id: u32) -> Option<usize> {
+        let place = *self.places.get(id.checked_sub(1)? as usize)? as usize;
+        matches!(kind(u32_at(self.types, place + 4)?), STRUCT | UNION).then_some(place)
+    }
+
+    fn is_named(&self, place: usize, name: &str) -> bool {
+        let text = u32_at(self.types, place).and_then(|at| self.strings.get(at as usize..)).unwrap_or_default();
+        text.strip_prefix(name.as_bytes()).is_some_and(|rest| rest.first() == Some(&0))
+    }
+}
+
+fn sections(bytes: &[u8]) -> Option<(&[u8], &[u8])> {
+    if u16_at(bytes, 0)? != MAGIC {
+        return None;
+    }
+    let word = |at| u32_at(bytes, at).map(|word| word as usize);
+    let body = bytes.get(word(4)?..)?;
+    let section = |at: usize| body.get(word(at)?..word(at)?.checked_add(word(at + 4)?)?);
+    Some((section(8)?, section(16)?))
+}
+
+const fn kind(info: u32) -> u32 {
+    info >> 24 & 0x1f
+}
+
+const fn count(info: u32) -> usize {
+    (info & 0xffff) as usize
+}
+
+fn type_bytes(types: &[u8], at: usize) -> Option<usize> {
+    let info = u32_at(types, at + 4)?;
+    let more = match kind(info) {
+        INT | VAR | DECL_TAG => 4,
+        ARRAY => 12,
+        STRUCT | UNION | DATASEC | ENUM64 => 12 * count(info),
+        ENUM | FUNC_PROTO => 8 * count(info),
+        1..=18 => 0,
+        _ => return None,
+    };
+    Some(TYPE_BYTES + more)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// `struct a { int x; union { int y; struct { int p; int z; }; }; }`, by hand from the format's description.
+    fn example() -> Vec<u8> {
+        let strings = b"\0int\0a\0x\0y\0p\0z\0";
+        let types: [u32; 44] = [
+            1,
+            INT << 24,
+            4,
+            0x0100_0020, // 1: int
+            0,
+            STRUCT << 24 | 2,
+            8,
+            11,
+            1,
+            0,
+            13,
+            1,
+            32, // 2: struct { int p; int z; }
+            0,
+            UNION << 24 | 2,
+            8,
+            9,
+            1,
+            0,
+            0,
+            2,
+            0, // 3: union { int y; 2; }
+            0,
+            2 << 24,
+            1, // 4: int *
+            5,
+            STRUCT << 24 | 2,
+            12,
+            7,
+            1,
+            0,
+            0,
+            3,
+            32, // 5: struct a
+            5,
+            8 << 24,
+            1,
+            0,
+            8 << 24,
+            1,
+            0,
+            8 << 24,
+            1,
+            0, // and others, cut off
+        ];
+        let types: Vec<u8> = types[..43].iter().flat_map(|word| word.to_ne_bytes()).collect();
+        let mut bytes = MAGIC.to_ne_bytes().to_vec();
+        bytes.extend([1, 0]);
+        for word in [24, 0, types.len() as u32, types.len() as u32, strings.len() as u32] {
+            bytes.extend(word.to_ne_bytes());
+        }
+        bytes.extend(types);
+        bytes.extend(strings);
+        bytes
+    }
+
+    #[test]
+    fn members_are_found_also_in_what_has_no_name() {
+        let bytes = example();
+        let btf = Btf::new(&bytes).unwrap();
+        let at = |member| btf.offset("a", member);
+        assert_eq!([at("x"), at("y"), at("p"), at("z")], [Some(0), Some(4), Some(4), Some(8)]);
+        assert_eq!([at("q"), at(""), btf.offset("b", "x"), btf.offset("int", "x")], [None; 4]);
+    }
+
+    #[test]
+    fn what_is_no_type_information_is_an_error() {
+        assert!(Btf::new(&[]).is_err() && Btf::new(&[0; 64]).is_err());
+        let mut bytes = example();
+        for length in 0..bytes.len() {
+            let _ = Btf::new(&bytes[..length]);
+        }
+        bytes[24 + 7] = 31;
+        assert!(Btf::new(&bytes).is_err());
+    }
+}

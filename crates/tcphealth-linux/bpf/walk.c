@@ -1,0 +1,218 @@
+// SPDX-License-Identifier: GPL-2.0 OR MIT OR Apache-2.0
+//
+// Every TCP socket of every network namespace, read from the kernel's hash tables without a lock.
+//
+// The tables hold their sockets in chains whose last link is odd and tells the bucket ("nulls"). Eight chains are followed at
+// once, so that the cache misses of one are waited for together with those of the others. Sockets are freed by RCU and a run
+// of a program is an RCU section, so what is read is memory of a socket; a chain whose end tells another bucket was left on
+// the way, and then the reader takes these buckets again.
+//
+// Nothing here needs a header of the kernel: PLACE() are numbers that the loader writes in (fields.h).
+
+typedef unsigned char u8;
+typedef unsigned short u16;
+typedef unsigned int u32;
+typedef unsigned long long u64;
+
+#define CHAINS 8
+#define RECORDS 16384
+#define COMMON_BYTES 112
+#define QUEUES 1
+#define OWNER 2
+#define NETNS 4
+// include/net/inet_hashtables.h
+#define LISTENING_NULLS_BASE (1u << 29)
+
+enum {
+#define FIELD(type, member) type##__##member,
+#include "fields.h"
+#undef FIELD
+};
+
+#define TAG 0x7c9e000000000000ull
+#define WRITTEN_IN(kind, number)                                                                                       \
+    ({                                                                                                                 \
+        u64 value;                                                                                                     \
+        asm("%0 = %1 ll" : "=r"(value) : "i"(TAG | (u64)(kind) << 32 | (number)));                                     \
+        value;                                                                                                         \
+    })
+#define PLACE(type, member) WRITTEN_IN(0, type##__##member)
+#define SHARED ((struct shared *)WRITTEN_IN(1, 0))
+#define STEP ((void *)WRITTEN_IN(2, 0))
+
+static long (*const probe_read_kernel)(void *to, u32 bytes, u64 from) = (void *)113;
+static u64 (*const get_current_task)(void) = (void *)35;
+static long (*const loop)(u32 times, void *callback, void *context, u64 flags) = (void *)181;
+
+struct record {
+    u8 common[COMMON_BYTES];
+    u32 rcv_nxt, copied_seq, write_seq, snd_una;
+    u32 ack_backlog, max_ack_backlog;
+    u32 uid, netns;
+    u64 inode;
+    u8 substate;
+    u8 pad[7];
+};
+
+// Shared with the reader, which fills in the first six words.
+struct shared {
+    u32 listeners; // which table
+    u32 bucket, end; // the next bucket to begin, and where to stop
+    u32 wants;
+    u32 states; // bits of the states
+    u32 all_namespaces;
+    u32 buckets; // out: how many the table has
+    u32 count; // out: records
+    u32 broken; // out: chains that ended elsewhere
+    u32 finished; // out
+    u64 head, stride, nulls, net;
+    u64 node[CHAINS];
+    u64 chain[CHAINS]; // the bucket of each
+    u64 slot[CHAINS]; // the record of each in this round, or RECORDS
+    struct record records[RECORDS];
+};
+
+static inline __attribute__((always_inline)) u64 pointer_at(u64 from)
+{
+    u64 value = 0;
+    probe_read_kernel(&value, sizeof(value), from);
+    return value;
+}
+
+static inline __attribute__((always_inline)) u32 word_at(u64 from)
+{
+    u32 value = 0;
+    probe_read_kernel(&value, sizeof(value), from);
+    return value;
+}
+
+// One link further on one chain; at its end, the first link of the next bucket. Results stay in memory, where the verifier
+// does not follow their values: eight chains would have 256 outcomes.
+static inline __attribute__((always_inline)) void advance(struct shared *s, u32 number)
+{
+    u64 node = s->node[number], from = node;
+    u32 ended = !node || (node & 1);
+    if (ended) {
+        s->broken += node && node >> 1 != s->nulls + s->chain[number];
+        if (s->bucket >= s->end) {
+            s->node[number] = 0;
+            return;
+        }
+        s->chain[number] = s->bucket;
+        from = s->head + s->bucket++ * s->stride;
+    }
+    u64 next = 0;
+    // A link that cannot be read is no end: it tells bucket 0 of no table.
+    if (probe_read_kernel(&next, sizeof(next), from) || !next)
+        next = ~0ull;
+    s->node[number] = next;
+    s->finished = 0;
+}
+
+// The part that all kinds of sockets have in common, if this one is wanted.
+static inline __attribute__((always_inline)) void common(struct shared *s, u32 number)
+{
+    u64 node = s->node[number];
+    u32 slot = s->count;
+    s->slot[number] = RECORDS;
+    if (!node || (node & 1) || slot >= RECORDS)
+        return;
+    struct record *record = &s->records[slot];
+    if (probe_read_kernel(record->common, COMMON_BYTES, node - PLACE(sock_common, skc_nulls_node)))
+        return;
+    u8 state = *(record->common + PLACE(sock_common, skc_state));
+    u64 net = *(u64 *)(record->common + PLACE(sock_common, skc_net));
+    if (!(s->states >> (state & 31) & 1) || (!s->all_namespaces && net != s->net))
+        return;
+    s->slot[number] = slot;
+    s->count = slot + 1;
+}
+
+static inline __attribute__((always_inline)) void queues(struct record *record, u64 sk, u8 state)
+{
+    if (state == 10) {
+        record->ack_backlog = word_at(sk + PLACE(sock, sk_ack_backlog));
+        record->max_ack_backlog = word_at(sk + PLACE(sock, sk_max_ack_backlog));
+    } else {
+        record->rcv_nxt = word_at(sk + PLACE(tcp_sock, rcv_nxt));
+        record->copied_seq = word_at(sk + PLACE(tcp_sock, copied_seq));
+        record->write_seq = word_at(sk + PLACE(tcp_sock, write_seq));
+        record->snd_una = word_at(sk + PLACE(tcp_sock, snd_una));
+    }
+}
+
+static inline __attribute__((always_inline)) void owner(struct record *record, u64 sk)
+{
+    u64 socket = pointer_at(sk + PLACE(sock, sk_socket));
+    record->uid = word_at(sk + PLACE(sock, sk_uid));
+    record->inode = socket ? pointer_at(socket + PLACE(socket_alloc, vfs_inode) + PLACE(inode, i_ino)) : 0;
+}
+
+// What only some kinds have.
+static inline __attribute__((always_inline)) void rest(struct shared *s, u32 number)
+{
+    u64 slot = s->slot[number];
+    if (slot >= RECORDS)
+        return;
+    struct record *record = &s->records[slot];
+    u64 sk = s->node[number] - PLACE(sock_common, skc_nulls_node);
+    u8 state = *(record->common + PLACE(sock_common, skc_state));
+    if (s->wants & NETNS) {
+        u64 net = *(u64 *)(record->common + PLACE(sock_common, skc_net));
+        record->netns = word_at(net + PLACE(net, ns) + PLACE(ns_common, inum));
+    }
+    if (state == 6) {
+        probe_read_kernel(&record->substate, 1, sk + PLACE(inet_timewait_sock, tw_substate));
+    } else if (state != 12) {
+        if (s->wants & QUEUES)
+            queues(record, sk, state);
+        if (s->wants & OWNER)
+            owner(record, sk);
+    }
+}
+
+__attribute__((section("callback"), used)) static int step(u32 round, void *context)
+{
+    struct shared *s = SHARED;
+    s->finished = 1;
+#pragma unroll
+    for (u32 number = 0; number < CHAINS; number++)
+        advance(s, number);
+#pragma unroll
+    for (u32 number = 0; number < CHAINS; number++)
+        common(s, number);
+#pragma unroll
+    for (u32 number = 0; number < CHAINS; number++)
+        rest(s, number);
+    return s->finished & 1;
+}
+
+__attribute__((section("program"), used)) int walk(void *context)
+{
+    struct shared *s = SHARED;
+    s->net = pointer_at(pointer_at(get_current_task() + PLACE(task_struct, nsproxy)) + PLACE(nsproxy, net_ns));
+    u64 row = s->net + PLACE(net, ipv4) + PLACE(netns_ipv4, tcp_death_row);
+    u64 hash = pointer_at(row + PLACE(inet_timewait_death_row, hashinfo));
+    if (s->listeners) {
+        s->head = pointer_at(hash + PLACE(inet_hashinfo, lhash2)) + PLACE(inet_listen_hashbucket, nulls_head);
+        s->buckets = word_at(hash + PLACE(inet_hashinfo, lhash2_mask)) + 1;
+        // The head is the last member of its bucket.
+        s->stride = PLACE(inet_listen_hashbucket, nulls_head) + 8;
+        s->nulls = LISTENING_NULLS_BASE;
+    } else {
+        s->head = pointer_at(hash + PLACE(inet_hashinfo, ehash)) + PLACE(inet_ehash_bucket, chain);
+        s->buckets = word_at(hash + PLACE(inet_hashinfo, ehash_mask)) + 1;
+        s->stride = PLACE(inet_ehash_bucket, chain) + 8;
+        s->nulls = 0;
+    }
+    s->count = s->broken = s->finished = 0;
+    if (!hash)
+        return 1;
+    if (s->end > s->buckets)
+        s->end = s->buckets;
+#pragma unroll
+    for (u32 number = 0; number < CHAINS; number++)
+        s->node[number] = s->chain[number] = 0;
+    loop(1 << 16, STEP, 0, 0);
+    return 0;
+}

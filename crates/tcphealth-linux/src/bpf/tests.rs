@@ -1,0 +1,194 @@
+use std::collections::BTreeMap;
+use std::io::{Read, Write};
+use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::process::Command;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
+
+use nix::sched::{CloneFlags, unshare};
+use tcphealth_core::wire::sock_diag::{ALL_STATES, Family};
+
+use super::*;
+use crate::sockets::{Request, visit_any};
+use crate::source::Source;
+
+/// Runs a test in a namespace of its own; where that, or the program, is not permitted it says so and passes, unless every test
+/// is demanded.
+fn with_walk(test: impl FnOnce(&mut Walk) + Send + 'static) {
+    let run = move || {
+        let entered = unshare(CloneFlags::CLONE_NEWNET).map_err(absent).and_then(|()| Walk::load());
+        match entered {
+            Ok(mut walk) => {
+                assert!(Command::new("ip").args(["link", "set", "lo", "up"]).status().unwrap().success());
+                test(&mut walk);
+            }
+            Err(why) => {
+                assert!(std::env::var_os("TCPHEALTH_ALL_TESTS").is_none(), "{why:?}");
+                println!("not run: {why:?}");
+            }
+        }
+    };
+    if let Err(panic) = std::thread::spawn(run).join() {
+        std::panic::resume_unwind(panic);
+    }
+}
+
+/// Everything that a brief record says of a socket.
+type Brief = (State, String, String, bool, u32, u32, u32, u32, u32);
+
+fn brief(socket: &Socket) -> Brief {
+    let Socket { state, local, remote, inet6, ifindex, rqueue, wqueue, uid, inode, .. } = socket;
+    (*state, local.to_string(), remote.to_string(), *inet6, *ifindex, *rqueue, *wqueue, *uid, *inode)
+}
+
+fn by_walk(walk: &mut Walk, states: u32) -> Vec<Brief> {
+    let mut seen = Vec::new();
+    walk.visit(Want { states, owners: true, everywhere: false }, &mut |socket, _| seen.push(brief(socket))).unwrap();
+    seen.sort();
+    seen
+}
+
+fn by_netlink(states: u32) -> Vec<Brief> {
+    let mut seen = Vec::new();
+    let request = Request { states, attributes: 0, family: Family::Both };
+    visit_any(&mut Source::live(None), request, &mut |socket| seen.push(brief(socket))).unwrap();
+    seen.sort();
+    seen
+}
+
+/// Says what only one of them has; thousands of equal lines would hide it.
+fn assert_same(walked: &[Brief], told: &[Brief]) {
+    let only = |some: &[Brief], others: &[Brief]| -> Vec<Brief> {
+        some.iter().filter(|socket| others.binary_search(socket).is_err()).take(5).cloned().collect()
+    };
+    assert_eq!((only(walked, told), only(told, walked)), (vec![], vec![]));
+    assert_eq!(walked.len(), told.len());
+}
+
+fn pair(listener: &TcpListener, to: SocketAddr) -> (TcpStream, TcpStream) {
+    (TcpStream::connect(to).unwrap(), listener.accept().unwrap().0)
+}
+
+/// Sockets of every kind that stands still: with unread data, closed by one side, by both, not accepted, of both families.
+fn population() -> (Vec<TcpListener>, Vec<TcpStream>) {
+    let (mut listeners, mut streams) = (Vec::new(), Vec::new());
+    for address in ["127.0.0.1:0", "[::1]:0", "[::]:0"] {
+        let listener = TcpListener::bind(address).unwrap();
+        let port = listener.local_addr().unwrap().port();
+        let host = if address.starts_with('1') { "127.0.0.1" } else { "[::1]" };
+        let mut hosts = vec![host];
+        hosts.extend((address == "[::]:0").then_some("127.0.0.1"));
+        for to in hosts.iter().map(|host| format!("{host}:{port}").parse().unwrap()) {
+            for bytes in 0..100 {
+                let (client, mut server) = pair(&listener, to);
+                server.write_all(&vec![7; bytes]).unwrap();
+                streams.extend([client, server]);
+            }
+            for _ in 0..50 {
+                streams.push(pair(&listener, to).1);
+                let (client, mut server) = pair(&listener, to);
+                drop(client);
+                assert_eq!(server.read(&mut [0]).unwrap(), 0);
+            }
+            streams.push(TcpStream::connect(to).unwrap());
+        }
+        listeners.push(listener);
+    }
+    (listeners, streams)
+}
+
+#[test]
+fn the_walk_sees_what_sock_diag_sees() {
+    with_walk(|walk| {
+        let held = population();
+        std::thread::sleep(Duration::from_millis(300));
+        let (walked, told) = (by_walk(walk, ALL_STATES), by_netlink(ALL_STATES));
+        let mut states: BTreeMap<State, usize> = BTreeMap::new();
+        for socket in &told {
+            *states.entry(socket.0).or_default() += 1;
+        }
+        // Four ways in: 100 pairs each and one not accepted, 50 half closed, 50 closed.
+        let expected = [
+            (State::Established, 808),
+            (State::FinWait2, 200),
+            (State::TimeWait, 200),
+            (State::CloseWait, 200),
+            (State::Listen, 3),
+        ];
+        assert_eq!(states, BTreeMap::from(expected));
+        assert_same(&walked, &told);
+        for state in State::ALL {
+            assert_same(&by_walk(walk, state.bit()), &by_netlink(state.bit()));
+        }
+        drop(held);
+    });
+}
+
+#[test]
+fn other_namespaces_are_seen_only_when_all_are_wanted() {
+    with_walk(|walk| {
+        let elsewhere = std::thread::spawn(|| {
+            unshare(CloneFlags::CLONE_NEWNET).unwrap();
+            let listener = TcpListener::bind("0.0.0.0:0").unwrap();
+            let link = fs::read_link("/proc/thread-self/ns/net").unwrap();
+            let inode: u32 = link.to_str().unwrap().trim_start_matches("net:[").trim_end_matches(']').parse().unwrap();
+            (listener.local_addr().unwrap(), listener, inode)
+        });
+        let (there, _listener, inode) = elsewhere.join().unwrap();
+        let mut seen = Vec::new();
+        let want = Want { states: State::Listen.bit(), owners: false, everywhere: true };
+        walk.visit(want, &mut |socket, netns| seen.push((socket.local.to_string(), netns))).unwrap();
+        assert!(seen.contains(&(there.to_string(), inode)), "{there} {inode} {seen:?}");
+        assert!(by_walk(walk, State::Listen.bit()).iter().all(|socket| socket.1 != there.to_string()));
+    });
+}
+
+#[test]
+fn under_churn_every_socket_that_stays_is_seen_exactly_once() {
+    with_walk(|walk| {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let address = listener.local_addr().unwrap();
+        let held: Vec<_> = (0..2000).map(|_| pair(&listener, address)).collect();
+        let stop = Arc::new(AtomicBool::new(false));
+        let netns = fs::File::open("/proc/thread-self/ns/net").unwrap();
+        let churn = std::thread::spawn({
+            let stop = stop.clone();
+            move || {
+                nix::sched::setns(netns, CloneFlags::CLONE_NEWNET).unwrap();
+                let other = TcpListener::bind("127.0.0.2:0").unwrap();
+                let to = other.local_addr().unwrap();
+                let mut count = 0;
+                while !stop.load(Ordering::Relaxed) {
+                    drop(pair(&other, to));
+                    count += 1;
+                }
+                count
+            }
+        });
+        let begin = Instant::now();
+        for scan in 0..100 {
+            let mut seen: BTreeMap<(String, String), u32> = BTreeMap::new();
+            for socket in by_walk(walk, State::Established.bit()) {
+                if socket.1 == address.to_string() || socket.2 == address.to_string() {
+                    *seen.entry((socket.1, socket.2)).or_default() += 1;
+                }
+            }
+            assert_eq!(seen.len(), 2 * held.len(), "scan {scan}");
+            assert!(seen.values().all(|&times| times == 1), "scan {scan}");
+        }
+        stop.store(true, Ordering::Relaxed);
+        let connections: u32 = churn.join().unwrap();
+        println!("{:.0} connections a second", f64::from(connections) / begin.elapsed().as_secs_f64());
+        assert!(connections > 100, "{connections}");
+    });
+}
+
+#[test]
+fn every_field_that_the_program_uses_has_a_line() {
+    let fields = fields();
+    assert!(fields.contains(&("task_struct", "nsproxy")) && fields.contains(&("ns_common", "inum")));
+    let (code, callback_at) = object::code(OBJECT).unwrap();
+    assert!(callback_at > 0 && callback_at < code.len());
+    assert_eq!(FIELDS.lines().filter(|line| line.starts_with("FIELD")).count(), fields.len());
+}
