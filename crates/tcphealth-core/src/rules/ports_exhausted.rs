@@ -142,9 +142,9 @@ fn ruled_out(usage: &Usage) -> Vec<Message> {
     let (other, all) = (usage.service.ports_second_parity, usage.service.ports);
     vec![
         say! {
-            en: "the destination: its port answers, {live} connections to it are live",
-            ko: "목적지 문제: 살아 있는 연결이 {live}개 있음",
-            live = usage.service.states.get(State::Established)
+            en: "the destination: it answers, for {done} connections to it are live or were closed in the last minute",
+            ko: "목적지 문제: 살아 있거나 지난 1분 안에 정상 종료된 연결이 {done}개이므로 응답하고 있음",
+            done = usage.service.states.get(State::Established) + usage.service.states.get(State::TimeWait)
         },
         say! {
             en: "a program that binds before it connects: of {all} ports toward this one destination {other} have the second parity, as the order of connect() gives at full use",
