@@ -64,9 +64,12 @@ fn severity(window: &Window, limits: &Limits, target: &Waiting) -> Option<Severi
     {
         return Some(Severity::Critical);
     }
+    let successes = f64::from(connecting::successes(window, &target.destination));
     let lasting = target.kept > 0 && window.seconds() >= limits.window_min_seconds - 0.1;
-    let in_vain = || lasting && !connecting::connected(window, &target.destination);
-    (sockets >= limits.connect_unanswered_warning_sockets || in_vain()).then_some(Severity::Warning)
+    // Where others get through, a few whose SYN was lost twice are slow, not unanswered.
+    let share = sockets / (sockets + successes);
+    let many = sockets >= limits.connect_unanswered_warning_sockets && share >= limits.connect_unanswered_ratio;
+    (many || (lasting && successes == 0.0)).then_some(Severity::Warning)
 }
 
 fn finding(window: &Window, target: &Waiting, severity: Severity, questions: &mut Vec<Question>) -> Finding {
@@ -178,6 +181,13 @@ pub(super) mod tests {
         assert_eq!(one().build().severity(&RULE), Some(Severity::Warning));
         assert_eq!(one().born(open(1, "198.51.100.7:9000")).build().severity(&RULE), None);
         assert_eq!(one().born(open(1, "198.51.100.8:9000")).build().severity(&RULE), Some(Severity::Warning));
+    }
+
+    #[test]
+    fn a_few_of_many_whose_syn_was_lost_twice_are_slow_and_not_unanswered() {
+        let among = |others: u16| scene(3).each(others, |scene, n| scene.born(open(n, "198.51.100.7:9000")));
+        assert_eq!(among(7).build().severity(&RULE), Some(Severity::Warning));
+        assert_eq!(among(8).build().severity(&RULE), None);
     }
 
     #[test]

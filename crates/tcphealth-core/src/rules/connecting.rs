@@ -36,6 +36,11 @@ pub(super) struct Waiting {
 }
 
 impl Waiting {
+    /// A destination whose connects end before a look can see them.
+    pub(super) fn unseen(destination: Endpoint, source: IpAddr) -> Self {
+        Self { destination, source, sockets: 0, kept: 0, retries: 0, inode: 0, uid: 0 }
+    }
+
     /// The destination as a subject, with the program when it can be told; asks for it.
     pub(super) fn subject(&self, window: &Window, questions: &mut Vec<Question>) -> Subject {
         let owner = window.owner(self.inode, self.uid).or_ask(questions);
@@ -67,10 +72,8 @@ fn by_destination(census: Option<&Census>) -> BTreeMap<Endpoint, Waiting> {
     let opening = census.into_iter().flat_map(|census| census.in_state(State::SynSent));
     for followed in opening.filter(|followed| followed.socket.timer_retrans > 0) {
         let socket = &followed.socket;
-        let (destination, source) = (socket.remote, socket.local.address);
-        let empty =
-            || Waiting { destination, source, sockets: 0, kept: 0, retries: 0, inode: socket.inode, uid: socket.uid };
-        let waiting = found.entry(destination).or_insert_with(empty);
+        let seen = Waiting::unseen(socket.remote, socket.local.address);
+        let waiting = found.entry(socket.remote).or_insert(Waiting { inode: socket.inode, uid: socket.uid, ..seen });
         waiting.sockets += 1;
         waiting.kept += u32::from(followed.kept());
         waiting.retries += u32::from(socket.timer_retrans);
@@ -121,22 +124,32 @@ pub(super) fn ever_connected(window: &Window, destination: &Endpoint) -> bool {
 
 /// Whether a connect to the destination succeeded in the window.
 pub(super) fn connected(window: &Window, destination: &Endpoint) -> bool {
-    services(window.census(), destination).any(|service| opened(window, service))
-        || closed_clients(window).any(|closed| closed.remote == *destination && had_connected(closed))
-        || late(window).any(|followed| followed.socket.remote == *destination)
+    successes(window, destination) > 0
+}
+
+/// Connects to the destination that succeeded in the window. One that has died may still stand in TIME_WAIT: what shows more counts.
+pub(super) fn successes(window: &Window, destination: &Endpoint) -> u32 {
+    let standing: u32 = services(window.census(), destination).map(|service| opened(window, service)).sum();
+    let died = closed_clients(window).filter(|closed| closed.remote == *destination && had_connected(closed));
+    let late = late(window).filter(|followed| followed.socket.remote == *destination);
+    (late.count() as u32 + standing).max(died.count() as u32)
 }
 
 /// Whether any connect succeeded in the window.
 pub(super) fn any_connected(window: &Window) -> bool {
     let services = window.census().map(|census| census.services.as_slice()).unwrap_or_default();
-    services.iter().any(|service| service.key.destination().is_some() && opened(window, service))
+    services.iter().any(|service| service.key.destination().is_some() && opened(window, service) > 0)
         || closed_clients(window).any(had_connected)
         || late(window).next().is_some()
 }
 
-fn opened(window: &Window, service: &Service) -> bool {
-    let born = service.born.total() > service.born.get(State::SynSent);
-    window.is_whole() && (born || service.time_wait_younger_than_seconds(window.seconds() as usize) > 0)
+/// Connections made in the window that live or have left a TIME_WAIT.
+fn opened(window: &Window, service: &Service) -> u32 {
+    if !window.is_whole() {
+        return 0;
+    }
+    let born = service.born.total().saturating_sub(service.born.get(State::SynSent));
+    born + service.time_wait_younger_than_seconds(window.seconds() as usize)
 }
 
 /// Connects that were answered only after their SYN was sent again.

@@ -362,6 +362,9 @@ limits! {
     connect_unanswered_warning_sockets = 3.0, "own choice",
         "Connects to one destination that send their SYN again, seen at one look.",
         "한 시점에 한 목적지로 SYN을 다시 보내고 있는 연결 수.";
+    connect_unanswered_ratio = 0.3, "own choice",
+        "Share of the connects to a destination that wait, above which those that got through no longer make it a slow one.",
+        "한 목적지로의 연결 중 기다리는 비율. 이보다 크면 성공한 연결이 있어도 느린 연결로 보지 않는다.";
     connect_unanswered_critical_sockets = 10.0, "own choice",
         "As many to a destination that answered nobody: the service is dead for its users.",
         "아무에게도 응답하지 않는 목적지로 이만큼이면 사용자에게 그 서비스는 죽은 것이다.";

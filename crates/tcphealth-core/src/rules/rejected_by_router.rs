@@ -26,9 +26,11 @@ pub static RULE: Rule = Rule {
     page: Page {
         sees: text! {
             en: "ΔIcmp.InDestUnreachs − ΔIcmp.OutDestUnreachs (and Icmp6…) ≥ 2, while connects fail (ΔTcp.AttemptFails − \
-                 ΔTcpExt.EmbryonicRsts) and SYN_SENT sockets send their SYN again; the sender of the ICMP errors from a packet socket.",
-            ko: "ΔIcmp.InDestUnreachs − ΔIcmp.OutDestUnreachs(Icmp6 포함) ≥ 2이면서 연결이 실패하고(ΔTcp.AttemptFails − \
-                 ΔTcpExt.EmbryonicRsts) SYN_SENT 소켓이 SYN을 다시 보낼 때. ICMP 오류를 보낸 주소는 패킷 소켓으로 안다."
+                 ΔTcpExt.EmbryonicRsts); the destinations from SYN_SENT sockets that send their SYN again, and from the ICMP errors, with \
+                 their sender, that a packet socket hears.",
+            ko: "ΔIcmp.InDestUnreachs − ΔIcmp.OutDestUnreachs(Icmp6 포함) ≥ 2이면서 실패하는 연결이(ΔTcp.AttemptFails − \
+                 ΔTcpExt.EmbryonicRsts > 0) 있을 때. 목적지는 SYN을 다시 보내는 SYN_SENT 소켓과 패킷 소켓이 들은 ICMP 오류로, 오류를 보낸 주소도 \
+                 패킷 소켓으로 안다."
         },
         matters: text! {
             en: "connect() fails with 'No route to host' or hangs: errors are limited to about one a second, so that only some SYNs get one.",
@@ -79,17 +81,34 @@ fn check(window: &Window, limits: &Limits) -> Verdict {
     let (mut questions, mut list) = (Vec::new(), Vec::new());
     let errors = errors(window).unwrap_or(0);
     let failed = connecting::failed(window).unwrap_or(0);
-    let waiting = connecting::waiting(window);
-    if errors as f64 >= limits.rejected_by_router_warning_errors && failed > 0 && !waiting.is_empty() {
+    if errors as f64 >= limits.rejected_by_router_warning_errors && failed > 0 {
         let heard = rejections(window);
-        let told = |target: &&Waiting| heard.is_empty() || heard.contains_key(&target.destination);
-        for target in waiting.iter().filter(told).take(DESTINATIONS_MAX) {
+        for target in targets(window, &heard).iter().take(DESTINATIONS_MAX) {
             let packets = heard.get(&target.destination).map(Vec::as_slice).unwrap_or_default();
             let severity = severity(window, limits, target, failed);
             list.push(finding(window, target, (packets, errors, severity), &mut questions));
         }
     }
     said(window, limits, list, questions)
+}
+
+/// Destinations whose connects wait, or fail faster than a look can see; of them those that errors were heard about, if any were.
+fn targets(window: &Window, heard: &Rejections) -> Vec<Waiting> {
+    let mut targets = connecting::waiting(window);
+    if !heard.is_empty() {
+        targets.retain(|target| heard.contains_key(&target.destination));
+        let seen: Vec<Endpoint> = targets.iter().map(|target| target.destination).collect();
+        let unseen = heard.iter().filter(|(place, _)| !seen.contains(place) && !connecting::connected(window, place));
+        targets.extend(
+            unseen.filter_map(|(place, packets)| Some(Waiting::unseen(*place, packets.first()?.source.address))),
+        );
+    } else if targets.is_empty() {
+        let failed =
+            connecting::closed_clients(window).filter(|closed| closed.segs_in == Some(0) && closed.remote.port != 0);
+        let places: BTreeMap<Endpoint, IpAddr> = failed.map(|closed| (closed.remote, closed.local.address)).collect();
+        targets.extend(places.into_iter().map(|(place, source)| Waiting::unseen(place, source)));
+    }
+    targets
 }
 
 fn severity(window: &Window, limits: &Limits, target: &Waiting, failed: u64) -> Severity {
@@ -193,7 +212,7 @@ mod tests {
     use super::super::connect_unanswered::tests::waiting;
     use super::*;
     use crate::rules::testing::{Example, Scene, endpoint};
-    use crate::snapshot::{Fact, Heard};
+    use crate::snapshot::{ClosedSocket, Fact, Heard};
 
     const PLACE: &str = "198.51.100.7:9000";
 
@@ -250,6 +269,21 @@ mod tests {
         assert!(found[0].cause.en.contains("type 3 code 13"));
         let unheard = scene(6, 6).build().findings(&RULE);
         assert_eq!(unheard[0].subject.hop, None);
+    }
+
+    #[test]
+    fn connects_that_fail_faster_than_a_look_are_named_by_the_errors_or_by_their_sockets() {
+        let fast = || Scene::new().grew(IN_UNREACHABLE[0].0, 6).grew(ATTEMPT_FAILS.0, 6);
+        let remote =
+            |scene: Scene| scene.build().findings(&RULE).first().and_then(|found| found.subject.remote.clone());
+        assert_eq!(remote(hearing(fast(), vec![error("203.0.113.1", 3, 13)])).as_deref(), Some(PLACE));
+        let died = |segments| {
+            let closed = ClosedSocket { remote: endpoint(PLACE), segs_in: Some(segments), ..ClosedSocket::default() };
+            let heard = Heard { closed: vec![closed], ..Heard::default() };
+            fast().answer(Question::Watch(Watch::Closed), Ok(Fact::Heard(heard)))
+        };
+        assert_eq!(remote(died(0)).as_deref(), Some(PLACE));
+        assert_eq!(died(1).build().severity(&RULE), None);
     }
 
     #[test]
