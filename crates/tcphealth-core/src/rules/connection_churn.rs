@@ -1,5 +1,6 @@
 //! `connection-churn`: a connection per request, so that much of the time goes into handshakes.
 
+use super::connecting::SYN_RETRANS;
 use super::ports::{self, Ports};
 use super::wording::{destination, ms, percent, process, span};
 use super::{Ask, Limits, Page, Read, Rule, watches_nothing};
@@ -93,7 +94,9 @@ fn churn<'a>(window: &Window<'a>, ports: &Ports, service: &'a Service, limits: &
     let per_second = ended + f64::from(service.born.live()) / window.seconds();
     let peer = window.census().and_then(|census| census.peer(&to.address));
     let rtt_us = service.rtt_us.or_else(|| peer.and_then(|peer| peer.min_rtt_us));
-    let opening = || f64::from(service.states.get(State::SynSent));
+    // Where SYNs are lost, the sockets that wait a second to send theirs again hide how long a handshake takes.
+    let lossy = window.per_second(SYN_RETRANS).unwrap_or(0.0) > limits.slow_connect_warning_ratio * per_second;
+    let opening = || if lossy { 0.0 } else { f64::from(service.states.get(State::SynSent)) };
     let waiting = rtt_us.map_or_else(opening, |rtt| per_second * f64::from(rtt) / 1e6);
     let before = window.service_before(&service.key).map_or(0, |before| before.states.get(State::Established));
     let open = f64::from(before + service.states.get(State::Established)) / 2.0;
@@ -242,6 +245,21 @@ mod tests {
         assert_eq!([severity(5, 19_000), severity(5, 20_000)], [None, Some(Severity::Info)]);
         assert_eq!([severity(49, 30_000), severity(50, 30_000)], [Some(Severity::Info), Some(Severity::Warning)]);
         assert_eq!([severity(100, 9_900), severity(100, 10_000)], [Some(Severity::Info), Some(Severity::Warning)]);
+    }
+
+    #[test]
+    fn a_connect_that_waits_for_its_lost_syn_is_in_no_handshake() {
+        // Nobody knows the round trip: 60 connections a second, 5 of them opening at the look.
+        let ended = |scene: Scene, n: u16| {
+            scene.born(Socket::time_wait(&format!("192.0.2.1:{}", 33_000 + n), "192.0.2.9:80", u32::from(n) % 12))
+        };
+        let opening = |scene: Scene, n: u16| {
+            scene.born(Socket::tcp(State::SynSent, &format!("192.0.2.1:{}", 32_000 + n), "192.0.2.9:80").inode(77))
+        };
+        let scene = || Scene::new().owner(77, 42, "client").each(720, ended).each(5, opening);
+        assert_eq!(scene().build().severity(&RULE), Some(Severity::Warning));
+        assert_eq!(scene().grew(SYN_RETRANS.0, 6).build().severity(&RULE), Some(Severity::Warning));
+        assert_eq!(scene().grew(SYN_RETRANS.0, 7).build().severity(&RULE), Some(Severity::Info));
     }
 
     #[test]
