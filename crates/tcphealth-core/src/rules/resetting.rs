@@ -118,11 +118,24 @@ fn gone(window: &Window) -> Vec<Broken> {
     before.iter().filter_map(of_service).filter(|broken| broken.gone > 0).collect()
 }
 
-/// Connections that have left ESTABLISHED by FIN within the window.
+/// Connections of the first look that have left ESTABLISHED by FIN within the window.
 fn ending(window: &Window, service: &Service) -> u32 {
     let closing = [State::FinWait1, State::FinWait2, State::CloseWait, State::LastAck, State::Closing];
     let new = |state: &State| service.states.get(*state).saturating_sub(service.kept.get(*state));
-    closing.iter().map(new).sum::<u32>() + service.time_wait_younger_than_seconds(window.seconds() as usize)
+    let time_wait =
+        f64::from(service.time_wait_younger_than_seconds(window.seconds() as usize)) * of_first_look(window);
+    closing.iter().map(new).sum::<u32>() + time_wait.round() as u32
+}
+
+/// Share of the window's TIME_WAIT that connections of the first look left: those made and ended within it left theirs too.
+fn of_first_look(window: &Window) -> f64 {
+    let services = window.census().map(|census| census.services.as_slice()).unwrap_or_default();
+    let own = || services.iter().filter(|service| service.key.destination().is_some());
+    let young: u32 = own().map(|service| service.time_wait_younger_than_seconds(window.seconds() as usize)).sum();
+    let live: u32 = own().map(|service| service.born.live()).sum();
+    let made = window.delta(connecting::ACTIVE_OPENS).unwrap_or(0);
+    let passed = made.saturating_sub(connecting::failed(window).unwrap_or(0) + u64::from(live));
+    (1.0 - passed as f64 / f64::from(young.max(1))).max(0.0)
 }
 
 /// Resets received less those of connections without data: health checks end so.
@@ -325,6 +338,16 @@ pub(super) mod tests {
         let scene = Scene::new().grew(ESTAB_RESETS.0, 10).grew(ON_CLOSE.0, 3).grew(ON_TIMEOUT.0, 2);
         let aborts = [ON_DATA, ON_MEMORY, ON_LINGER].iter().fold(scene, |scene, counter| scene.grew(counter.0, 1));
         assert_eq!(received(&aborts.build().window()), Some(2));
+    }
+
+    #[test]
+    fn what_was_made_and_ended_within_the_window_is_no_end_of_what_the_first_look_showed() {
+        let churn = |scene: Scene, n| scene.born(Socket::time_wait(&format!("192.0.2.1:{}", 30_000 + n), PLACE, 1));
+        let scene = || crash(7, 20, 9).each(40, churn);
+        let gone = |scene: Scene| broken(&scene.build().window()).first().map(|broken| broken.gone);
+        assert_eq!(gone(scene().grew("Tcp.ActiveOpens", 40)), Some(7));
+        assert_eq!(gone(scene().grew("Tcp.ActiveOpens", 38)), Some(5));
+        assert_eq!(gone(scene()), None);
     }
 
     #[test]
