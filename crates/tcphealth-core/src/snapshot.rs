@@ -10,6 +10,7 @@ mod answers;
 mod census;
 mod counters;
 mod fold;
+mod trim;
 mod socket;
 mod sparse;
 mod tcp_info;

@@ -44,7 +44,7 @@ pub fn take_varint(from: &[u8], at: &mut usize) -> Result<u64, Damaged> {
     u64::try_from(take_wide(from, at)?).map_err(|_| Damaged { place, what: "a number of more than 64 bits" })
 }
 
-fn put_wide(to: &mut Vec<u8>, mut number: u128) {
+pub(super) fn put_wide(to: &mut Vec<u8>, mut number: u128) {
     while number >= 0x80 {
         to.push(number as u8 | 0x80);
         number >>= 7;
@@ -52,7 +52,7 @@ fn put_wide(to: &mut Vec<u8>, mut number: u128) {
     to.push(number as u8);
 }
 
-fn take_wide(from: &[u8], at: &mut usize) -> Result<u128, Damaged> {
+pub(super) fn take_wide(from: &[u8], at: &mut usize) -> Result<u128, Damaged> {
     let mut number = 0_u128;
     for shift in (0..70).step_by(7) {
         let byte = *from.get(*at).ok_or(Damaged { place: *at, what: "the bytes end" })?;
@@ -65,11 +65,11 @@ fn take_wide(from: &[u8], at: &mut usize) -> Result<u128, Damaged> {
     Err(Damaged { place: *at, what: "a number without an end" })
 }
 
-fn zigzag(difference: i64) -> u64 {
+pub(super) fn zigzag(difference: i64) -> u64 {
     ((difference << 1) ^ (difference >> 63)).cast_unsigned()
 }
 
-fn unzigzag(number: u64) -> i64 {
+pub(super) fn unzigzag(number: u64) -> i64 {
     (number >> 1).cast_signed() ^ -(number & 1).cast_signed()
 }
 
@@ -78,14 +78,61 @@ const RUN: u128 = 0;
 const ABSENT: u128 = 1;
 const FIRST_DIFFERENCE: u128 = 2;
 
-/// Writes a block; `columns` are as long as each other.
-pub fn encode(columns: &[Vec<Option<u64>>]) -> Vec<u8> {
-    let rows = columns.first().map_or(0, Vec::len);
-    let written: Vec<Vec<u8>> = columns.iter().map(|column| encode_column(column)).collect();
+/// A column while it grows, already encoded: what a recorder keeps in memory is no larger than what it writes.
+#[derive(Clone, Debug, Default)]
+pub struct Column {
+    bytes: Vec<u8>,
+    before: u64,
+    run: u64,
+}
+
+impl Column {
+    /// Appends the value of one row.
+    pub fn push(&mut self, value: Option<u64>) {
+        if value == Some(self.before) {
+            self.run += 1;
+            return;
+        }
+        self.end_run();
+        match value {
+            None => put_wide(&mut self.bytes, ABSENT),
+            Some(value) => {
+                let difference = zigzag(value.wrapping_sub(self.before).cast_signed());
+                put_wide(&mut self.bytes, u128::from(difference) + FIRST_DIFFERENCE);
+                self.before = value;
+            }
+        }
+    }
+
+    fn end_run(&mut self) {
+        if self.run > 0 {
+            put_wide(&mut self.bytes, RUN);
+            put_varint(&mut self.bytes, self.run);
+            self.run = 0;
+        }
+    }
+
+    fn finish(mut self) -> Vec<u8> {
+        self.end_run();
+        self.bytes
+    }
+}
+
+impl FromIterator<Option<u64>> for Column {
+    fn from_iter<I: IntoIterator<Item = Option<u64>>>(values: I) -> Self {
+        let mut column = Self::default();
+        values.into_iter().for_each(|value| column.push(value));
+        column
+    }
+}
+
+/// Writes a block of `rows` rows; every column has so many values.
+pub fn encode(rows: usize, columns: impl IntoIterator<Item = Column>) -> Vec<u8> {
+    let written: Vec<Vec<u8>> = columns.into_iter().map(Column::finish).collect();
     let mut block = Vec::with_capacity(written.iter().map(|column| column.len() + 2).sum::<usize>() + 16);
     put_varint(&mut block, VERSION);
     put_varint(&mut block, rows as u64);
-    put_varint(&mut block, columns.len() as u64);
+    put_varint(&mut block, written.len() as u64);
     for column in &written {
         put_varint(&mut block, column.len() as u64);
     }
@@ -93,35 +140,6 @@ pub fn encode(columns: &[Vec<Option<u64>>]) -> Vec<u8> {
         block.extend_from_slice(column);
     }
     block
-}
-
-fn encode_column(column: &[Option<u64>]) -> Vec<u8> {
-    let (mut bytes, mut before, mut run) = (Vec::new(), 0_u64, 0_u64);
-    for value in column {
-        if *value == Some(before) {
-            run += 1;
-            continue;
-        }
-        end_run(&mut bytes, &mut run);
-        match value {
-            None => put_wide(&mut bytes, ABSENT),
-            Some(value) => {
-                let difference = zigzag(value.wrapping_sub(before).cast_signed());
-                put_wide(&mut bytes, u128::from(difference) + FIRST_DIFFERENCE);
-                before = *value;
-            }
-        }
-    }
-    end_run(&mut bytes, &mut run);
-    bytes
-}
-
-fn end_run(bytes: &mut Vec<u8>, run: &mut u64) {
-    if *run > 0 {
-        put_wide(bytes, RUN);
-        put_varint(bytes, *run);
-        *run = 0;
-    }
 }
 
 /// A block whose columns are decoded one by one.
@@ -202,7 +220,7 @@ impl<'a> Block<'a> {
     }
 }
 
-fn bounded(bytes: &[u8], at: &mut usize, most: usize, what: &'static str) -> Result<usize, Damaged> {
+pub(super) fn bounded(bytes: &[u8], at: &mut usize, most: usize, what: &'static str) -> Result<usize, Damaged> {
     let place = *at;
     let number = take_varint(bytes, at)?;
     usize::try_from(number).ok().filter(|&number| number <= most).ok_or(Damaged { place, what })
@@ -212,6 +230,13 @@ fn bounded(bytes: &[u8], at: &mut usize, most: usize, what: &'static str) -> Res
 mod tests {
     use super::*;
     use proptest::prelude::*;
+
+    fn encode(columns: &[Vec<Option<u64>>]) -> Vec<u8> {
+        super::encode(
+            columns.first().map_or(0, Vec::len),
+            columns.iter().map(|column| column.iter().copied().collect()),
+        )
+    }
 
     #[test]
     fn a_quiet_series_costs_a_few_bytes_whatever_its_length() {

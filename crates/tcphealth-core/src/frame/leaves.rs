@@ -1,10 +1,11 @@
 //! Anything that serde can write ⇄ named numbers and words: the leaves of its tree, each by its path.
 //!
 //! A recording keeps leaves and not structures. That is why a release can read what any release before it wrote: a field that is
-//! gone is not asked for, one that is new is absent. The items of a list are named by what identifies them and not by their
-//! place, so that one more item moves no other.
+//! gone is not asked for, one that is new is absent. An item of a list keeps its slot from sample to sample for as long as it
+//! is there, so that one more item moves no other, and the number of names stays small however many items come and go.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::net::IpAddr;
 
 use serde_json::{Map, Number, Value};
 
@@ -12,8 +13,35 @@ use serde_json::{Map, Number, Value};
 const STEP: char = '\u{1f}';
 /// Before an item of a list.
 const ITEM: char = '\u{1e}';
+/// Before a part of an address: addresses come and go like cookies, and a number needs no name.
+const PART: char = '\u{1d}';
 /// Fields that identify an item, the first that it has.
-const IDENTITIES: [&str; 6] = ["cookie", "key", "address", "source", "name", "question"];
+const IDENTITIES: [&str; 7] = ["cookie", "key", "address", "source", "name", "question", "socket"];
+
+/// Which slot each item of each list has; kept from one sample to the next.
+#[derive(Clone, Debug, Default)]
+pub struct Slots {
+    lists: HashMap<String, HashMap<String, usize>>,
+}
+
+impl Slots {
+    /// A slot for each item: its own when it had one, else the first that is free.
+    fn of(&mut self, list: &str, items: &[Value]) -> Vec<usize> {
+        let Some(names) = items.iter().map(identity).collect::<Option<Vec<String>>>() else {
+            return (0..items.len()).collect();
+        };
+        let mut before = self.lists.remove(list).unwrap_or_default();
+        let kept: Vec<Option<usize>> = names.iter().map(|name| before.remove(name)).collect();
+        let taken: BTreeSet<usize> = kept.iter().flatten().copied().collect();
+        let mut free = (0..).filter(|slot| !taken.contains(slot));
+        let slots: Vec<usize> = kept
+            .into_iter()
+            .map(|kept| kept.or_else(|| free.next()).expect("there are more numbers than items"))
+            .collect();
+        self.lists.insert(list.to_owned(), names.into_iter().zip(slots.iter().copied()).collect());
+        slots
+    }
+}
 
 /// A leaf.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -25,38 +53,69 @@ pub enum Leaf {
 }
 
 /// The leaves of a value, by their paths.
-pub fn flatten(value: &Value) -> BTreeMap<String, Leaf> {
+pub fn flatten(value: &Value, slots: &mut Slots) -> BTreeMap<String, Leaf> {
     let mut leaves = BTreeMap::new();
-    put(&mut leaves, String::new(), value);
+    put(&mut leaves, String::new(), value, slots);
     leaves
 }
 
-fn put(leaves: &mut BTreeMap<String, Leaf>, path: String, value: &Value) {
+fn put(leaves: &mut BTreeMap<String, Leaf>, path: String, value: &Value, slots: &mut Slots) {
     match value {
         Value::Object(fields) if !fields.is_empty() => {
             for (name, value) in fields {
-                put(leaves, format!("{path}{STEP}{name}"), value);
+                put(leaves, format!("{path}{STEP}{name}"), value, slots);
             }
         }
         Value::Array(items) if !items.is_empty() => {
-            for (place, item) in items.iter().enumerate() {
-                put(leaves, format!("{path}{STEP}{ITEM}{}", identity(item).unwrap_or_else(|| place.to_string())), item);
+            for (item, slot) in items.iter().zip(slots.of(&path, items)) {
+                put(leaves, format!("{path}{STEP}{ITEM}{slot}"), item, slots);
             }
         }
-        other => {
-            let leaf = other.as_u64().map_or_else(|| Leaf::Word(other.to_string()), Leaf::Number);
-            leaves.insert(path, leaf);
-        }
+        other => match address(other) {
+            Some(parts) => leaves.extend(
+                parts.into_iter().map(|(name, number)| (format!("{path}{STEP}{PART}{name}"), Leaf::Number(number))),
+            ),
+            None => {
+                let leaf = other.as_u64().map_or_else(|| Leaf::Word(other.to_string()), Leaf::Number);
+                leaves.insert(path, leaf);
+            }
+        },
     }
+}
+
+/// A text that is an address, exactly as we write it, as numbers.
+fn address(value: &Value) -> Option<Vec<(char, u64)>> {
+    let text = value.as_str()?;
+    let address: IpAddr = text.parse().ok().filter(|address: &IpAddr| address.to_string() == text)?;
+    Some(match address {
+        IpAddr::V4(address) => vec![('4', u64::from(address.to_bits()))],
+        IpAddr::V6(address) => vec![('h', (address.to_bits() >> 64) as u64), ('l', address.to_bits() as u64)],
+    })
+}
+
+fn address_of(parts: &Map<String, Value>) -> Option<Value> {
+    let part = |name: char| parts.get(&format!("{PART}{name}")).and_then(Value::as_u64);
+    let address = match part('4') {
+        Some(bits) => IpAddr::V4(u32::try_from(bits).ok()?.into()),
+        None => IpAddr::V6((u128::from(part('h')?) << 64 | u128::from(part('l')?)).into()),
+    };
+    Some(Value::String(address.to_string()))
 }
 
 /// What names an item of a list among its like.
 fn identity(item: &Value) -> Option<String> {
     let found = IDENTITIES.iter().find_map(|field| item.get(field))?;
-    Some(found.as_str().map_or_else(|| found.to_string(), ToOwned::to_owned))
+    Some(found.get("cookie").unwrap_or(found).to_string())
 }
 
-/// The value that has these leaves. Lists come back in the order of their items' names.
+/// Where a path ends to name the thing, and goes on to name what is said of it: after its last item of a list.
+pub fn split(path: &str) -> (&str, &str) {
+    let item = path.rfind(ITEM).unwrap_or(0);
+    let end = path.get(item..).and_then(|rest| rest.find(STEP)).map_or(path.len(), |end| item + end);
+    path.split_at(end)
+}
+
+/// The value that has these leaves. Lists come back in the order of their items' slots.
 pub fn unflatten(leaves: &BTreeMap<String, Leaf>) -> Value {
     let mut tree = Value::Null;
     for (path, leaf) in leaves {
@@ -83,17 +142,16 @@ fn descend<'a>(at: &'a mut Value, step: &str) -> &'a mut Value {
 
 fn lists(value: Value) -> Value {
     let Value::Object(fields) = value else { return value };
-    let list = fields.keys().next().is_some_and(|name| name.starts_with(ITEM));
-    if list { in_order(fields) } else { fields.into_iter().map(|(name, value)| (name, lists(value))).collect() }
+    match fields.keys().next().and_then(|name| name.chars().next()) {
+        Some(ITEM) => in_order(fields),
+        Some(PART) => address_of(&fields).unwrap_or(Value::Null),
+        _ => fields.into_iter().map(|(name, value)| (name, lists(value))).collect(),
+    }
 }
 
-// Numbers as names (places, cookies) are ordered as numbers.
 fn in_order(fields: Map<String, Value>) -> Value {
     let mut items: Vec<(String, Value)> = fields.into_iter().collect();
-    items.sort_by_cached_key(|(name, _)| {
-        let name = name.trim_start_matches(ITEM).to_owned();
-        (name.parse::<u64>().unwrap_or(u64::MAX), name)
-    });
+    items.sort_by_cached_key(|(name, _)| name.trim_start_matches(ITEM).parse::<u64>().unwrap_or(u64::MAX));
     items.into_iter().map(|(_, value)| lists(value)).collect()
 }
 
@@ -105,20 +163,33 @@ mod tests {
 
     #[test]
     fn a_leaf_is_named_by_the_path_to_it() {
-        let leaves =
-            flatten(&json!({ "a": { "b": 5, "c": "x" }, "peers": [{ "address": "192.0.2.1", "sockets": 2 }] }));
+        let value = json!({ "a": { "b": 5, "c": "x" }, "peers": [{ "address": "192.0.2.1", "sockets": 2 }] });
+        let leaves = flatten(&value, &mut Slots::default());
         assert_eq!(leaves["\u{1f}a\u{1f}b"], Leaf::Number(5));
         assert_eq!(leaves["\u{1f}a\u{1f}c"], Leaf::Word("\"x\"".into()));
-        assert_eq!(leaves["\u{1f}peers\u{1f}\u{1e}192.0.2.1\u{1f}sockets"], Leaf::Number(2));
+        assert_eq!(leaves["\u{1f}peers\u{1f}\u{1e}0\u{1f}sockets"], Leaf::Number(2));
+        assert_eq!(leaves["\u{1f}peers\u{1f}\u{1e}0\u{1f}address\u{1f}\u{1d}4"], Leaf::Number(0xc000_0201));
+        assert_eq!(split("\u{1f}peers\u{1f}\u{1e}0\u{1f}sockets"), ("\u{1f}peers\u{1f}\u{1e}0", "\u{1f}sockets"));
+        assert_eq!(split("\u{1f}a\u{1f}b"), ("", "\u{1f}a\u{1f}b"));
     }
 
     #[test]
-    fn one_more_item_moves_no_other() {
+    fn one_more_item_moves_no_other_and_a_free_slot_is_used_again() {
         let list = |cookies: &[u64]| {
             json!(cookies.iter().map(|cookie| json!({ "cookie": cookie, "q": 1 })).collect::<Vec<_>>())
         };
-        let (two, three) = (flatten(&list(&[10, 30])), flatten(&list(&[10, 20, 30])));
+        let mut slots = Slots::default();
+        let two = flatten(&list(&[10, 30]), &mut slots);
+        let three = flatten(&list(&[5, 10, 20, 30]), &mut slots);
         assert!(two.iter().all(|(path, leaf)| three.get(path) == Some(leaf)));
+        let other = flatten(&list(&[30, 40]), &mut slots);
+        assert_eq!(other.keys().collect::<Vec<_>>(), two.keys().collect::<Vec<_>>());
+    }
+
+    #[test]
+    fn addresses_come_back_as_they_were_written() {
+        let value = json!(["192.0.2.1", "2001:db8::1", "::ffff:192.0.2.1", "192.0.2.01", "::"]);
+        assert_eq!(unflatten(&flatten(&value, &mut Slots::default())), value);
     }
 
     fn values() -> impl Strategy<Value = Value> {
@@ -145,7 +216,7 @@ mod tests {
             // An item with an identity may be ordered by it; here no item has one.
             let plain = !value.to_string().contains("\"name\"") && !value.to_string().contains("\"key\"");
             prop_assume!(plain);
-            prop_assert_eq!(unflatten(&flatten(&value)), value);
+            prop_assert_eq!(unflatten(&flatten(&value, &mut Slots::default())), value);
         }
     }
 }

@@ -28,7 +28,7 @@ const HELD_MS: u32 = 1_000;
 
 /// Why a socket is kept in full; each has its own bound, so that one cannot crowd out another.
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
-enum Reason {
+pub(super) enum Reason {
     CloseWait,
     Opening,
     HalfOpen,
@@ -431,7 +431,7 @@ fn mark_of(socket: &Socket) -> Mark {
     mark
 }
 
-fn reason_to_keep(socket: &Socket, before: Option<&Mark>) -> Option<Reason> {
+pub(super) fn reason_to_keep(socket: &Socket, before: Option<&Mark>) -> Option<Reason> {
     Some(match socket.state {
         State::CloseWait if socket.inode != 0 => Reason::CloseWait,
         State::SynSent => Reason::Opening,
