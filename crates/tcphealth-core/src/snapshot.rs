@@ -11,6 +11,7 @@ mod census;
 mod counters;
 mod fold;
 mod trim;
+mod over;
 mod socket;
 mod sparse;
 mod tcp_info;

@@ -10,6 +10,7 @@ use tcphealth_core::format::Format;
 use tcphealth_core::words::Lang;
 
 use crate::command::Column;
+use crate::when::{self, When};
 use tcphealth_core::path::{FLOWS_MAX, INTERVAL_US};
 
 mod korean;
@@ -59,6 +60,8 @@ pub(crate) enum Command {
     /// The probes are SYNs to the service's own port and need no privilege. A loss of 2 % needs 150 probes a hop: 2 min 38 s.
     /// Exit status: 0 nothing to blame, 1 a segment is blamed, 3 the path could not be probed.
     Path(PathArgs),
+    /// Keep what the kernel says, second by second, so that any past moment can be judged.
+    Record(RecordArgs),
     /// The TCP state diagram, with the sockets in each state.
     States(StatesArgs),
     /// The socket table, filtered with ss's words and grouped.
@@ -74,12 +77,15 @@ pub(crate) enum Command {
 /// Where to look, and for how long.
 #[derive(Debug, Args)]
 pub(crate) struct LookArgs {
-    /// Time between the two looks: 30s, 2m, 1m30s; a bare number is seconds.
-    #[arg(long, value_name = "TIME", default_value = "5s", value_parser = duration)]
-    pub(crate) window: Duration,
-    /// Judge a directory that `check --save` wrote.
-    #[arg(long, value_name = "DIR", conflicts_with_all = ["netns", "window"])]
+    /// Time between the two looks: 30s, 2m, 1m30s; a bare number is seconds; 5 s unless given, or what was recorded.
+    #[arg(long, value_name = "TIME", value_parser = duration)]
+    pub(crate) window: Option<Duration>,
+    /// Judge a directory that `check --save` wrote, or a moment of a recording.
+    #[arg(long, value_name = "DIR", conflicts_with = "netns")]
     pub(crate) from: Option<PathBuf>,
+    /// Judge this moment of a recording: '2026-11-21 03:00', 'yesterday 03:00', -2h; local time unless UTC stands behind it.
+    #[arg(long, value_name = "TIME", value_parser = when::parse, allow_hyphen_values = true, conflicts_with = "netns")]
+    pub(crate) at: Option<When>,
     /// Look into another network namespace: a name of ip-netns(8), or the id of a process in it.
     #[arg(long, value_name = "NAME|PID")]
     pub(crate) netns: Option<String>,
@@ -95,13 +101,13 @@ pub(crate) struct CheckArgs {
     pub(crate) format: String,
     /// Probe the paths to the peers that lose, each hop so often (40 unless given), about once a second.
     #[arg(long, value_name = "PROBES", num_args = 0..=1, require_equals = true, default_missing_value = "40",
-          value_parser = clap::value_parser!(u32).range(1..=10_000), conflicts_with = "from")]
+          value_parser = clap::value_parser!(u32).range(1..=10_000), conflicts_with_all = ["from", "at"])]
     pub(crate) path: Option<u32>,
     /// Keep everything that is read, to judge it again with --from.
-    #[arg(long, value_name = "DIR", conflicts_with = "from")]
+    #[arg(long, value_name = "DIR", conflicts_with_all = ["from", "at"])]
     pub(crate) save: Option<PathBuf>,
     /// Judge again and again, one line a window of this length; counts of losses fade with a half-life of a minute.
-    #[arg(long, value_name = "TIME", value_parser = duration, conflicts_with_all = ["from", "window", "save", "timeout"])]
+    #[arg(long, value_name = "TIME", value_parser = duration, conflicts_with_all = ["from", "at", "window", "save", "timeout"])]
     pub(crate) every: Option<Duration>,
     /// Windows of --every, then stop.
     #[arg(long, value_name = "N", requires = "every", value_parser = clap::value_parser!(u64).range(1..))]
@@ -109,6 +115,35 @@ pub(crate) struct CheckArgs {
     /// Give up after this time, with exit status 3.
     #[arg(long, short, value_name = "TIME", value_parser = duration)]
     pub(crate) timeout: Option<Duration>,
+}
+
+/// What `record` needs.
+#[derive(Debug, Args)]
+pub(crate) struct RecordArgs {
+    /// Where to keep it; /var/lib/tcphealth for root, else ~/.local/state/tcphealth unless given.
+    #[arg(long, value_name = "DIR")]
+    pub(crate) store: Option<PathBuf>,
+    /// Time between two looks at the counters.
+    #[arg(long, value_name = "TIME", default_value = "1s", value_parser = duration)]
+    pub(crate) interval: Duration,
+    /// Time between two looks at the sockets; grows by itself when they cost too much.
+    #[arg(long, value_name = "TIME", default_value = "10s", value_parser = duration)]
+    pub(crate) census: Duration,
+    /// Stop after this time.
+    #[arg(long, value_name = "TIME", value_parser = duration)]
+    pub(crate) duration: Option<Duration>,
+    /// Two looks at everything, the time of --census apart, and stop: for cron.
+    #[arg(long, conflicts_with = "duration")]
+    pub(crate) once: bool,
+    /// Keep no more days than this.
+    #[arg(long, value_name = "N", default_value_t = 30, value_parser = clap::value_parser!(u32).range(1..))]
+    pub(crate) max_days: u32,
+    /// Keep no more than this: a number of bytes, or with k, M or G behind it.
+    #[arg(long, value_name = "SIZE", default_value = "1G", value_parser = size)]
+    pub(crate) max_bytes: u64,
+    /// Record another network namespace: a name of ip-netns(8), or the id of a process in it.
+    #[arg(long, value_name = "NAME|PID")]
+    pub(crate) netns: Option<String>,
 }
 
 /// What `why` needs.
@@ -307,6 +342,20 @@ fn duration(text: &str) -> Result<Duration, String> {
     let longest = Duration::from_secs(24 * 3600);
     time.filter(|time| !time.is_zero() && *time <= longest)
         .ok_or_else(|| "not a time between 0 and 24 h such as 30s, 2m or 1m30s".to_owned())
+}
+
+/// A number of bytes; k, M and G are 1024 and its powers.
+fn size(text: &str) -> Result<u64, String> {
+    let digits = text.trim_end_matches(|c: char| !c.is_ascii_digit());
+    let unit: Option<u64> = match text.get(digits.len()..) {
+        Some("") => Some(1),
+        Some("k" | "K") => Some(1 << 10),
+        Some("M") => Some(1 << 20),
+        Some("G") => Some(1 << 30),
+        _ => None,
+    };
+    let bytes = digits.parse::<u64>().ok().zip(unit).and_then(|(number, unit)| number.checked_mul(unit));
+    bytes.filter(|bytes| *bytes > 0).ok_or_else(|| "not a size such as 500M or 2G".to_owned())
 }
 
 /// Options that may stand before the command, each with a value.

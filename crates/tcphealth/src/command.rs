@@ -10,6 +10,7 @@ mod check;
 mod doctor;
 mod explain;
 mod path;
+mod record;
 mod rules;
 mod sockets;
 mod states;
@@ -36,6 +37,7 @@ pub(crate) fn run(words: Vec<OsString>) -> ExitCode {
         Command::Check(args) => check::run(args, &speech),
         Command::Why(args) => why::run(args, &speech),
         Command::Path(args) => path::run(args, &speech),
+        Command::Record(args) => record::run(args),
         Command::States(args) => states::run(args, &speech),
         Command::Sockets(args) => sockets::run(args, &speech),
         Command::Doctor(args) => doctor::run(args, &speech),

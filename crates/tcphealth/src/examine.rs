@@ -13,7 +13,7 @@ use tcphealth_linux::{Host, Pass, Watcher, boot_ns};
 /// Questions of a round that are answered; the rest stays undecided.
 const QUESTIONS_MAX: usize = 64;
 /// Time for a round of answers.
-const ANSWER_BUDGET: Duration = Duration::from_millis(500);
+pub(crate) const ANSWER_BUDGET: Duration = Duration::from_millis(500);
 /// Rounds of questions: who, then what of them.
 const ROUNDS: usize = 2;
 
@@ -87,19 +87,35 @@ impl Examiner<'_> {
         }
     }
 
-    /// Judges, answers what the rules ask, and judges again.
-    fn report(&mut self, first: &Snapshot, second: Option<&Snapshot>, mut answers: Answers) -> anyhow::Result<Report> {
-        for _ in 0..ROUNDS {
-            let asked = judge(&window(first, second, &answers)?, self.limits).asked();
-            let new: BTreeSet<Question> = asked.into_iter().filter(|asked| !answers.contains_key(asked)).collect();
-            if new.is_empty() {
-                break;
-            }
-            self.host.answer(&new.into_iter().take(QUESTIONS_MAX).collect(), &mut answers, ANSWER_BUDGET)?;
-        }
-        let window = window(first, second, &answers)?;
-        Ok(summary(&window, judge(&window, self.limits), self.limits))
+    fn report(&mut self, first: &Snapshot, second: Option<&Snapshot>, answers: Answers) -> anyhow::Result<Report> {
+        let host = &mut *self.host;
+        let mut ask =
+            |asked: BTreeSet<Question>, answers: &mut Answers| Ok(host.answer(&asked, answers, ANSWER_BUDGET)?);
+        Ok(settle(first, second, (answers, self.limits), &mut ask)?.0)
     }
+}
+
+/// Finds answers and adds them.
+pub(crate) type Find<'a> = dyn FnMut(BTreeSet<Question>, &mut Answers) -> anyhow::Result<()> + 'a;
+
+/// Judges, answers what the rules ask, and judges again; also returns what was known in the end.
+pub(crate) fn settle(
+    first: &Snapshot,
+    second: Option<&Snapshot>,
+    (mut answers, limits): (Answers, &Limits),
+    find: &mut Find<'_>,
+) -> anyhow::Result<(Report, Answers)> {
+    for _ in 0..ROUNDS {
+        let asked = judge(&window(first, second, &answers)?, limits).asked();
+        let new: BTreeSet<Question> = asked.into_iter().filter(|asked| !answers.contains_key(asked)).collect();
+        if new.is_empty() {
+            break;
+        }
+        find(new.into_iter().take(QUESTIONS_MAX).collect(), &mut answers)?;
+    }
+    let window = window(first, second, &answers)?;
+    let report = summary(&window, judge(&window, limits), limits);
+    Ok((report, answers))
 }
 
 /// What is listened to while a window passes.

@@ -5,6 +5,8 @@ mod args;
 mod command;
 mod config;
 mod examine;
+mod when;
+mod store;
 mod progress;
 mod speech;
 

@@ -61,7 +61,9 @@ impl Builder {
     pub fn finish(self) -> Vec<u8> {
         let mut bytes = Vec::new();
         put_varint(&mut bytes, self.columns.len() as u64);
-        self.columns.keys().for_each(|series| series.put(&mut bytes));
+        for series in self.columns.keys() {
+            series.put(&mut bytes);
+        }
         let columns = [self.boot_us, self.ahead_us].into_iter().chain(self.columns.into_values());
         bytes.extend(columns::encode(self.rows, columns));
         bytes
@@ -169,7 +171,9 @@ mod tests {
         #[test]
         fn damage_gives_an_error_or_samples_and_never_a_panic(rows in rows(), place in any::<prop::sample::Index>(), bits in 1_u8.., cut in any::<prop::sample::Index>()) {
             let mut builder = Builder::default();
-            rows.iter().for_each(|row| builder.push(Moment::default(), row));
+            for row in &rows {
+                builder.push(Moment::default(), row);
+            }
             let mut bytes = builder.finish();
             let at = place.index(bytes.len());
             bytes[at] ^= bits;

@@ -121,7 +121,9 @@ impl Column {
 impl FromIterator<Option<u64>> for Column {
     fn from_iter<I: IntoIterator<Item = Option<u64>>>(values: I) -> Self {
         let mut column = Self::default();
-        values.into_iter().for_each(|value| column.push(value));
+        for value in values {
+            column.push(value);
+        }
         column
     }
 }

@@ -71,15 +71,15 @@ fn put(leaves: &mut BTreeMap<String, Leaf>, path: String, value: &Value, slots: 
                 put(leaves, format!("{path}{STEP}{ITEM}{slot}"), item, slots);
             }
         }
-        other => match address(other) {
-            Some(parts) => leaves.extend(
-                parts.into_iter().map(|(name, number)| (format!("{path}{STEP}{PART}{name}"), Leaf::Number(number))),
-            ),
-            None => {
+        other => {
+            if let Some(parts) = address(other) {
+                let part = |(name, number)| (format!("{path}{STEP}{PART}{name}"), Leaf::Number(number));
+                leaves.extend(parts.into_iter().map(part));
+            } else {
                 let leaf = other.as_u64().map_or_else(|| Leaf::Word(other.to_string()), Leaf::Number);
                 leaves.insert(path, leaf);
             }
-        },
+        }
     }
 }
 

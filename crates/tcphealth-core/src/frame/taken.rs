@@ -146,7 +146,8 @@ pub fn counter_leaves(counters: &Counters, each: &mut dyn FnMut(&str, &str, Leaf
 
 /// The counters that have these leaves: table, name, value, ordered by table.
 pub fn counters<'a>(leaves: impl IntoIterator<Item = (&'a str, &'a str, Leaf)>) -> Counters {
-    let mut tables: BTreeMap<&str, (Vec<String>, Vec<u64>, Option<Absent>)> = BTreeMap::new();
+    type Parts = (Vec<String>, Vec<u64>, Option<Absent>);
+    let mut tables: BTreeMap<&str, Parts> = BTreeMap::new();
     for (file, name, leaf) in leaves {
         let (names, values, absent) = tables.entry(file).or_default();
         match leaf {

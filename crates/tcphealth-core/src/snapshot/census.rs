@@ -21,8 +21,13 @@ impl StateCounts {
 
     /// One more.
     pub fn add(&mut self, state: State) {
+        self.set(state, self.get(state) + 1);
+    }
+
+    /// So many.
+    pub fn set(&mut self, state: State, sockets: u32) {
         if let Some(count) = self.0.get_mut(state as usize) {
-            *count += 1;
+            *count = sockets;
         }
     }
 

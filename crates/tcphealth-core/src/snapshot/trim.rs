@@ -63,8 +63,8 @@ mod tests {
     #[test]
     fn the_worst_stay_and_the_rest_is_counted() {
         let socket = |cookie, rqueue| Socket { state: State::CloseWait, inode: 1, cookie, rqueue, ..Socket::default() };
-        let mut census = Census::default();
-        census.sockets = (1..=100).map(|n| Followed { socket: socket(n, n as u32), before: None }).collect();
+        let sockets = (1..=100).map(|n| Followed { socket: socket(n, n as u32), before: None }).collect();
+        let mut census = Census { sockets, ..Census::default() };
         for port in 1..=300_u16 {
             let mut service = Service::new(ServiceKey::Listener(Endpoint { port, ..Endpoint::default() }));
             (0..port).for_each(|_| service.states.add(State::Established));

@@ -15,10 +15,44 @@ const TEXTS: &[(&str, &str)] = &[
     ),
     ("The verdict on this host", "이 호스트의 판정"),
     (
-        "Time between the two looks: 30s, 2m, 1m30s; a bare number is seconds",
-        "두 관찰 사이의 시간: 30s, 2m, 1m30s. 숫자만 쓰면 초",
+        "Time between the two looks: 30s, 2m, 1m30s; a bare number is seconds; 5 s unless given, or what was recorded",
+        "두 관찰 사이의 시간: 30s, 2m, 1m30s. 숫자만 쓰면 초. 기본은 5초, 기록에서는 기록된 간격",
     ),
-    ("Judge a directory that `check --save` wrote", "`check --save`가 남긴 디렉터리를 판정한다"),
+    (
+        "Judge a directory that `check --save` wrote, or a moment of a recording",
+        "`check --save`가 남긴 디렉터리나 기록의 한 시점을 판정한다",
+    ),
+    (
+        "Judge this moment of a recording: '2026-11-21 03:00', 'yesterday 03:00', -2h; local time unless UTC stands behind it",
+        "기록의 이 시점을 판정한다: '2026-11-21 03:00', 'yesterday 03:00', -2h. 뒤에 UTC가 없으면 현지 시각",
+    ),
+    (
+        "Keep what the kernel says, second by second, so that any past moment can be judged",
+        "커널이 말하는 것을 초 단위로 기록해, 지난 어느 시점이든 판정할 수 있게 한다",
+    ),
+    (
+        "Where to keep it; /var/lib/tcphealth for root, else ~/.local/state/tcphealth unless given",
+        "기록할 곳. 기본은 root면 /var/lib/tcphealth, 아니면 ~/.local/state/tcphealth",
+    ),
+    ("Time between two looks at the counters", "카운터를 보는 간격"),
+    (
+        "Time between two looks at the sockets; grows by itself when they cost too much",
+        "소켓을 보는 간격. 비용이 크면 스스로 늘린다",
+    ),
+    ("Stop after this time", "이 시간이 지나면 멈춘다"),
+    (
+        "Two looks at everything, the time of --census apart, and stop: for cron",
+        "--census 간격으로 전체를 두 번 보고 멈춘다: cron용",
+    ),
+    ("Keep no more days than this", "보관할 최대 일수"),
+    (
+        "Keep no more than this: a number of bytes, or with k, M or G behind it",
+        "보관할 최대 크기: 바이트 수, 또는 뒤에 k, M, G",
+    ),
+    (
+        "Record another network namespace: a name of ip-netns(8), or the id of a process in it",
+        "다른 네트워크 네임스페이스를 기록한다: ip-netns(8)의 이름 또는 그 안에 있는 프로세스의 pid",
+    ),
     (
         "Look into another network namespace: a name of ip-netns(8), or the id of a process in it",
         "다른 네트워크 네임스페이스를 본다: ip-netns(8)의 이름 또는 그 안에 있는 프로세스의 pid",

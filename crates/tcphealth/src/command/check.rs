@@ -6,6 +6,7 @@ use std::process::ExitCode;
 use std::thread;
 use std::time::Duration;
 
+use anyhow::bail;
 use tcphealth_core::format::Format;
 use tcphealth_core::path::{INTERVAL_US, span};
 use tcphealth_core::report::{Report, Word};
@@ -17,16 +18,23 @@ use crate::config;
 use crate::examine::Examiner;
 use crate::progress::Progress;
 use crate::speech::{self, Speech};
+use crate::store::{self, Past, Store};
 
 mod every;
 
 use every::Every;
+
+/// Time between the two looks unless told otherwise.
+const WINDOW: Duration = Duration::from_secs(5);
 
 /// Prints the report; its verdict is the exit status.
 pub(crate) fn run(args: &CheckArgs, speech: &Speech) -> anyhow::Result<ExitCode> {
     let format = Format::named(&args.format).expect("the command line takes only names of formats");
     if let Some(time) = args.timeout {
         give_up_after(time, format);
+    }
+    if let Some(report) = recorded(&args.look)? {
+        return print(&report, format, speech);
     }
     let mut host = host(args.look.from.as_deref(), args.look.netns.as_deref(), args.save.as_deref())?;
     if let Some(rounds) = args.path {
@@ -35,15 +43,30 @@ pub(crate) fn run(args: &CheckArgs, speech: &Speech) -> anyhow::Result<ExitCode>
     }
     if let Some(window) = args.every {
         if !format.is_a_line() {
-            anyhow::bail!("--every prints text or json, a line a window");
+            bail!("--every prints text or json, a line a window");
         }
         let limits = config::limits()?;
         let every = Every { window, count: args.count, format, limits: &limits, speech };
         return Ok(ExitCode::from(every.run(host)?.status()));
     }
-    let report = look(host, &args.look, speech)?;
-    speech::print(&format.print(&report, &speech.style(format)))?;
+    print(&look(host, &args.look, speech)?, format, speech)
+}
+
+fn print(report: &Report, format: Format, speech: &Speech) -> anyhow::Result<ExitCode> {
+    speech::print(&format.print(report, &speech.style(format)))?;
     Ok(ExitCode::from(report.word.status()))
+}
+
+/// The report on a moment of a recording, when one is meant: of the directory that is named, or of the usual one.
+pub(crate) fn recorded(look: &LookArgs) -> anyhow::Result<Option<Report>> {
+    let Some(when) = look.at else {
+        return match look.from.as_deref() {
+            Some(from) if Store::is_one(from) => bail!("{}: of which moment? --at tells", from.display()),
+            _ => Ok(None),
+        };
+    };
+    let store = Store::open(&look.from.clone().unwrap_or_else(store::default_dir))?;
+    Ok(Some(Past::at(&store, when, look.window)?.judged(&config::limits()?)?))
 }
 
 /// Says, on a terminal, that it will take a while.
@@ -78,7 +101,8 @@ pub(crate) fn host(from: Option<&Path>, netns: Option<&str>, save: Option<&Path>
 pub(crate) fn look(mut host: Host, look: &LookArgs, speech: &Speech) -> anyhow::Result<Report> {
     let limits = config::limits()?;
     let mut progress = Progress::new(speech);
-    let report = Examiner { host: &mut host, limits: &limits, meanwhile: &mut progress }.once(look.window);
+    let report =
+        Examiner { host: &mut host, limits: &limits, meanwhile: &mut progress }.once(look.window.unwrap_or(WINDOW));
     progress.clear();
     report
 }

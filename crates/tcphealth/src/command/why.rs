@@ -18,8 +18,12 @@ pub(crate) fn run(args: &WhyArgs, speech: &Speech) -> anyhow::Result<ExitCode> {
         eprintln!("tcphealth: there is no rule “{rule}”; `tcphealth rules` lists them");
         return Ok(ExitCode::from(2));
     }
-    let report =
-        check::look(check::host(args.look.from.as_deref(), args.look.netns.as_deref(), None)?, &args.look, speech)?;
+    let report = if let Some(report) = check::recorded(&args.look)? {
+        report
+    } else {
+        let host = check::host(args.look.from.as_deref(), args.look.netns.as_deref(), None)?;
+        check::look(host, &args.look, speech)?
+    };
     let style = speech.style(Format::Text);
     speech::print(&answer(&report, rule, &args.what, &style))?;
     Ok(ExitCode::SUCCESS)

@@ -1,0 +1,257 @@
+//! `tcphealth record`: every second the counters, every ten the sockets with what the rules ask about them → a store.
+
+use std::collections::BTreeSet;
+use std::process::ExitCode;
+use std::time::Duration;
+
+use jiff::Timestamp;
+use nix::errno::Errno;
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+use nix::sys::resource::{UsageWho, getrusage};
+use nix::sys::signal::{SigSet, Signal};
+use nix::sys::signalfd::{SfdFlags, SignalFd};
+use std::os::fd::AsFd;
+use tcphealth_core::frame::block::Moment;
+use tcphealth_core::frame::leaves::{Slots, split};
+use tcphealth_core::frame::taken::{Meter, Taken, counter_leaves};
+use tcphealth_core::rules::Limits;
+use tcphealth_core::snapshot::{Answers, Counters, Marks, Question, Snapshot};
+use tcphealth_linux::{Host, Pass, boot_ns};
+
+use super::check;
+use crate::args::RecordArgs;
+use crate::config;
+use crate::examine::{ANSWER_BUDGET, settle};
+use crate::store::{self, Keep, Stream, Writer};
+
+/// The share of one CPU that looks at the sockets may take.
+const SHARE: f64 = 0.01;
+/// The looks at the sockets are never further apart than this, ns.
+const CENSUS_MAX_NS: u64 = 160_000_000_000;
+/// After so many intervals without a look (suspend, a stopped process) nothing is compared across.
+const INTERVALS_MAX: u64 = 3;
+/// What power may cost, ns.
+const SYNC_NS: u64 = 10_000_000_000;
+/// An answer is believed for this long, ns: searching all processes every ten seconds would cost more than everything else.
+const ANSWER_NS: u64 = 60_000_000_000;
+
+/// Records until told to stop.
+pub(crate) fn run(args: &RecordArgs) -> anyhow::Result<ExitCode> {
+    let stop = Stop::new()?;
+    let directory = args.store.clone().unwrap_or_else(store::default_dir);
+    let keep = Keep { days: args.max_days, bytes: args.max_bytes };
+    let mut recorder = Recorder {
+        host: check::host(None, args.netns.as_deref(), None)?,
+        limits: config::limits()?,
+        writer: Writer::new(&directory, keep)?,
+        slots: Slots::default(),
+        before: None,
+        answers: Answers::new(),
+        asked_ns: 0,
+        pace: Pace::new(args),
+        paused: false,
+        synced_ns: boot_ns(),
+    };
+    let span = args.duration.or(args.once.then_some(args.census)).map_or(u64::MAX, ns);
+    let end_ns = boot_ns().saturating_add(span);
+    loop {
+        recorder.tick();
+        let next_ns = recorder.pace.next(boot_ns()).min(end_ns);
+        if stop.within(next_ns.saturating_sub(boot_ns()))? || next_ns >= end_ns {
+            break;
+        }
+    }
+    if args.once {
+        recorder.census();
+    }
+    recorder.writer.close()?;
+    Ok(ExitCode::SUCCESS)
+}
+
+fn ns(time: Duration) -> u64 {
+    u64::try_from(time.as_nanos()).unwrap_or(u64::MAX)
+}
+
+/// When to look.
+struct Pace {
+    interval_ns: u64,
+    census_min_ns: u64,
+    census_ns: u64,
+    next_census_ns: u64,
+    once: bool,
+}
+
+impl Pace {
+    fn new(args: &RecordArgs) -> Self {
+        let interval_ns = ns(args.interval);
+        let census_ns = ns(args.census).max(interval_ns);
+        Self { interval_ns, census_min_ns: census_ns, census_ns, next_census_ns: 0, once: args.once }
+    }
+
+    /// The next full interval of the boot clock.
+    fn next(&self, now_ns: u64) -> u64 {
+        let next = (now_ns / self.interval_ns).saturating_add(1).saturating_mul(self.interval_ns);
+        if self.once { u64::MAX } else { next }
+    }
+
+    /// A look has begun at `now_ns`; the next one is a whole number of intervals away. A tick that is a little early is it.
+    fn looked(&mut self, now_ns: u64) {
+        self.next_census_ns = now_ns.saturating_add(self.census_ns).saturating_sub(self.interval_ns / 2);
+    }
+
+    /// Looks that cost too much are made half as often, and cheap ones more often again.
+    fn adapt(&mut self, cost_us: u64) {
+        let allowed_us = |census_ns: u64| census_ns as f64 / 1000.0 * SHARE;
+        if cost_us as f64 > allowed_us(self.census_ns) {
+            self.census_ns = (self.census_ns * 2).min(CENSUS_MAX_NS.max(self.census_min_ns));
+        } else if (cost_us as f64) < allowed_us(self.census_ns) / 4.0 {
+            self.census_ns = (self.census_ns / 2).max(self.census_min_ns);
+        }
+    }
+}
+
+struct Recorder {
+    host: Host,
+    limits: Limits,
+    writer: Writer,
+    slots: Slots,
+    before: Option<(Snapshot, Marks)>,
+    answers: Answers,
+    asked_ns: u64,
+    pace: Pace,
+    paused: bool,
+    synced_ns: u64,
+}
+
+impl Recorder {
+    /// One look at the counters, or at everything.
+    fn tick(&mut self) {
+        if boot_ns() >= self.pace.next_census_ns {
+            self.census();
+        } else {
+            let counters = self.host.counters();
+            let at = Moment { boot_us: boot_ns() / 1000, wall_us: Timestamp::now().as_microsecond() };
+            let stored = store_counters(&mut self.writer, at, &counters);
+            self.report(stored);
+        }
+    }
+
+    /// A disk that is full is said once; the next sample is tried all the same.
+    fn report(&mut self, stored: anyhow::Result<()>) {
+        let stored = stored.and_then(|()| {
+            if boot_ns() - self.synced_ns >= SYNC_NS {
+                self.synced_ns = boot_ns();
+                self.writer.sync()?;
+            }
+            Ok(())
+        });
+        match stored {
+            Ok(()) if self.paused => {
+                eprintln!("tcphealth: recording again");
+                self.paused = false;
+            }
+            Err(error) if !self.paused => {
+                eprintln!("tcphealth: recording pauses: {error:#}");
+                self.paused = true;
+            }
+            _ => {}
+        }
+    }
+
+    fn census(&mut self) {
+        let (now_ns, cost_us) = (boot_ns(), cpu_us());
+        self.pace.looked(now_ns);
+        let stored = self.look(now_ns);
+        self.report(stored);
+        self.pace.adapt(cpu_us().saturating_sub(cost_us));
+    }
+
+    fn look(&mut self, now_ns: u64) -> anyhow::Result<()> {
+        let patience_ns = self.pace.census_ns * INTERVALS_MAX;
+        let before = self.before.take().filter(|(look, _)| now_ns - look.at.begin_ns <= patience_ns);
+        let pass = before.as_ref().map_or(Pass::First, |(_, marks)| Pass::Next(marks));
+        let (mut now, marks) = self.host.look(pass)?;
+        if let Ok(census) = &mut now.census {
+            census.trim();
+        }
+        let answers = self.answers(before.as_ref().map(|(look, _)| look), &now)?;
+        let taken = Taken::of(&now, &answers, self.meter());
+        let at = taken.moment();
+        let leaves = taken.leaves(&mut self.slots);
+        self.answers = answers;
+        let counters = now.counters.clone();
+        self.before = Some((now, marks));
+        self.writer.append(Stream::Census, at, &mut |each| {
+            for (path, leaf) in &leaves {
+                let (entity, field) = split(path);
+                each(entity, field, leaf.clone());
+            }
+        })?;
+        store_counters(&mut self.writer, at, &counters)
+    }
+
+    /// What the rules ask about these looks, answered; for a while what was answered before still holds.
+    fn answers(&mut self, before: Option<&Snapshot>, now: &Snapshot) -> anyhow::Result<Answers> {
+        if now.at.begin_ns.saturating_sub(self.asked_ns) > ANSWER_NS {
+            self.asked_ns = now.at.begin_ns;
+            self.answers.clear();
+        }
+        let host = &mut self.host;
+        let mut find = |asked: BTreeSet<Question>, answers: &mut Answers| {
+            let known = &self.answers;
+            answers.extend(asked.iter().filter_map(|asked| Some((asked.clone(), known.get(asked)?.clone()))));
+            Ok(host.answer(&asked, answers, ANSWER_BUDGET)?)
+        };
+        let (first, second) = before.map_or((now, None), |before| (before, Some(now)));
+        // A host that was booted anew, or a namespace that was changed, makes no window: then it is one look.
+        match settle(first, second, (Answers::new(), &self.limits), &mut find) {
+            Ok((_, answers)) => Ok(answers),
+            Err(_) => Ok(settle(now, None, (Answers::new(), &self.limits), &mut find)?.1),
+        }
+    }
+
+    fn meter(&self) -> Meter {
+        let usage = getrusage(UsageWho::RUSAGE_SELF).ok();
+        Meter {
+            interval_ms: self.pace.interval_ns / 1_000_000,
+            census_interval_ms: self.pace.census_ns / 1_000_000,
+            cpu_us: cpu_us(),
+            resident_kb: usage.map_or(0, |usage| usage.max_rss().unsigned_abs()),
+        }
+    }
+}
+
+fn store_counters(writer: &mut Writer, at: Moment, counters: &Counters) -> anyhow::Result<()> {
+    writer.append(Stream::Counters, at, &mut |each| counter_leaves(counters, each))
+}
+
+/// CPU time of this process so far, µs.
+fn cpu_us() -> u64 {
+    getrusage(UsageWho::RUSAGE_SELF).map_or(0, |usage| {
+        let us =
+            |time: nix::sys::time::TimeVal| time.tv_sec().unsigned_abs() * 1_000_000 + time.tv_usec().unsigned_abs();
+        us(usage.user_time()) + us(usage.system_time())
+    })
+}
+
+/// SIGTERM, SIGINT and SIGHUP as something to wait for.
+struct Stop(SignalFd);
+
+impl Stop {
+    fn new() -> anyhow::Result<Self> {
+        let signals: SigSet = [Signal::SIGTERM, Signal::SIGINT, Signal::SIGHUP].into_iter().collect();
+        signals.thread_block()?;
+        Ok(Self(SignalFd::with_flags(&signals, SfdFlags::SFD_CLOEXEC)?))
+    }
+
+    /// Waits for so long; whether one came.
+    fn within(&self, time_ns: u64) -> anyhow::Result<bool> {
+        // A millisecond more than less: the tick must not come before its time.
+        let wait = PollTimeout::try_from(Duration::from_nanos(time_ns).as_millis() + 1).unwrap_or(PollTimeout::MAX);
+        match poll(&mut [PollFd::new(self.0.as_fd(), PollFlags::POLLIN)], wait) {
+            Ok(0) | Err(Errno::EINTR) => Ok(false),
+            Ok(_) => Ok(true),
+            Err(error) => Err(error.into()),
+        }
+    }
+}

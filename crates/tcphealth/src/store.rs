@@ -1,0 +1,53 @@
+//! Samples ⇄ a directory with one SQLite file a day (UTC): the newest samples row by row, older ones in blocks of ten minutes.
+//!
+//! `name` holds every word once; `live` and `block` name things by its numbers. Each row and block has a CRC-32 over its bytes
+//! and over the words that it uses: a flipped bit anywhere is an error, never another number. Why SQLite: docs/decisions.
+
+use std::path::PathBuf;
+
+mod sum;
+mod day;
+mod names;
+mod writer;
+mod reader;
+mod history;
+
+pub(crate) use history::Past;
+pub(crate) use reader::{Sample, Store};
+pub(crate) use writer::{Keep, Writer};
+
+/// The version of the tables below; every version that was ever released stays readable.
+const SCHEMA: &str = "tcphealth.store/1";
+const US_PER_DAY: i64 = 86_400_000_000;
+
+/// What is sampled at its own pace.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Stream {
+    /// Every counter: an entity is a table, a field is a counter.
+    Counters = 1,
+    /// Sockets, settings, interfaces, answers.
+    Census = 2,
+}
+
+impl Stream {
+    /// Both.
+    pub(crate) const ALL: [Self; 2] = [Self::Counters, Self::Census];
+
+    /// Rows that are folded into one block: ten minutes of them at the usual pace.
+    fn block_rows(self) -> usize {
+        match self {
+            Self::Counters => 600,
+            Self::Census => 60,
+        }
+    }
+}
+
+/// Where recordings are kept unless told otherwise: root's in `/var/lib`, a user's in the XDG state directory.
+pub(crate) fn default_dir() -> PathBuf {
+    let set = |name| std::env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from);
+    let user = || set("XDG_STATE_HOME").or_else(|| Some(set("HOME")?.join(".local/state")));
+    match user() {
+        Some(folder) if !nix::unistd::Uid::effective().is_root() => folder.join("tcphealth"),
+        _ => PathBuf::from("/var/lib/tcphealth"),
+    }
+}

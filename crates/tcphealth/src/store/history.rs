@@ -1,0 +1,134 @@
+//! A moment of a recording → the looks that were judged then, as they were.
+
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use anyhow::{anyhow, bail};
+use tcphealth_core::frame::taken::Taken;
+use tcphealth_core::report::Report;
+use tcphealth_core::rules::Limits;
+use tcphealth_core::snapshot::{Absent, Answers, Counters, Question, Snapshot};
+
+use super::{Sample, Store};
+use crate::examine::settle;
+use crate::when::When;
+
+/// A look is believed to tell how it was until so many intervals after it.
+const INTERVALS_MAX: u64 = 3;
+/// How far back the look before a moment is searched, beyond the window: the longest interval is 160 s.
+const SEARCH_US: i64 = 600_000_000;
+
+/// The looks at the ends of a window.
+#[derive(Debug)]
+pub(crate) struct Past {
+    /// The look at its begin; `None` when the recording begins or was interrupted there.
+    pub(crate) first: Option<Snapshot>,
+    /// The look at its end.
+    pub(crate) last: Snapshot,
+    answers: Answers,
+}
+
+impl Past {
+    /// The window that ends at a time; without a length, the one that was recorded there.
+    ///
+    /// # Errors
+    /// Nothing was recorded then, or it is damaged.
+    pub(crate) fn at(store: &Store, when: When, window: Option<Duration>) -> anyhow::Result<Self> {
+        let window_us = window.map_or(0, |window| i64::try_from(window.as_micros()).unwrap_or(i64::MAX));
+        let looks = store.taken((when.0.saturating_sub(window_us).saturating_sub(SEARCH_US), when.0))?;
+        let Some((last, before)) = looks.split_last().filter(|(last, _)| covers(last, when)) else {
+            return Err(store.nothing_at(when));
+        };
+        let first = first_of(last, before, window_us)?;
+        let steps = first.map_or(&[][..], |place| before.get(place + 1..).unwrap_or_default());
+        let mut said = last.said.clone();
+        if let Ok(census) = &mut said.census {
+            steps.iter().rev().filter_map(|step| step.said.census.as_ref().ok()).for_each(|step| census.stretch(step));
+        }
+        let first = first.and_then(|place| before.get(place));
+        let (last_at, first_at) = (last.at, first.map(|first| first.at));
+        let counters = store.counters((first_at.unwrap_or(last_at).wall_us, last_at.wall_us))?;
+        let taken_at = |boot_us: u64| {
+            let same = counters.iter().find(|sample| sample.at.boot_us == boot_us);
+            same.map_or_else(Counters::default, |sample| sample.said.clone())
+        };
+        let (last, answers) = said.with(taken_at(last_at.boot_us));
+        let first = first.map(|first| first.said.clone().with(taken_at(first.at.boot_us)).0);
+        Ok(Self { first, last, answers })
+    }
+
+    /// Judged by the same rules as a live look; what was not asked then stays unanswered.
+    pub(crate) fn judged(&self, limits: &Limits) -> anyhow::Result<Report> {
+        let mut none = |asked: BTreeSet<Question>, answers: &mut Answers| {
+            answers.extend(asked.into_iter().map(|question| (question, Err(Absent::NotAsked))));
+            Ok(())
+        };
+        let (first, second) = match &self.first {
+            Some(first) => (first, Some(&self.last)),
+            None => (&self.last, None),
+        };
+        Ok(settle(first, second, (self.answers.clone(), limits), &mut none)?.0)
+    }
+}
+
+/// Whether what was seen at a look still tells of this time.
+fn covers(last: &Sample<Taken>, when: When) -> bool {
+    let interval_us = last.said.meter.census_interval_ms.saturating_mul(1000 * INTERVALS_MAX);
+    (when.0 - last.at.wall_us).unsigned_abs() <= interval_us
+}
+
+/// The place of the look that begins the window: the nearest to its begin, with no break between; an error when the recording
+/// does not reach back so far.
+fn first_of(last: &Sample<Taken>, before: &[Sample<Taken>], window_us: i64) -> anyhow::Result<Option<usize>> {
+    let mut later = last;
+    let mut found = None;
+    for (place, look) in before.iter().enumerate().rev() {
+        if !follows(&look.said, &later.said) {
+            break;
+        }
+        let away = |place: usize| {
+            let at = before.get(place).map_or(last.at.boot_us, |look| look.at.boot_us);
+            (last.at.boot_us.saturating_sub(at).cast_signed() - window_us).abs()
+        };
+        if found.is_some_and(|nearest| away(place) >= away(nearest)) {
+            break;
+        }
+        found = Some(place);
+        later = look;
+    }
+    let reach_us = found.and_then(|place| before.get(place)).map_or(0, |look| last.at.boot_us - look.at.boot_us);
+    let interval_us = last.said.meter.census_interval_ms.saturating_mul(1000);
+    if window_us.cast_unsigned().saturating_sub(reach_us) > interval_us {
+        bail!(
+            "the recording was interrupted or began {} s before that time: a window of {} s is not in it",
+            reach_us / 1_000_000,
+            window_us / 1_000_000
+        );
+    }
+    Ok(found)
+}
+
+/// Whether a look was compared with this one when it was taken, so that the two make a window.
+fn follows(earlier: &Taken, later: &Taken) -> bool {
+    let joined = later.census.as_ref().is_ok_and(|census| census.joined);
+    let same = (&earlier.identity.boot_id, earlier.identity.netns) == (&later.identity.boot_id, later.identity.netns);
+    joined && same && earlier.at.begin_ns < later.at.begin_ns
+}
+
+impl Store {
+    /// Why there is nothing at this time, and where there is something.
+    fn nothing_at(&self, when: When) -> anyhow::Error {
+        let spans = match self.spans() {
+            Ok(spans) => spans,
+            Err(error) => return error,
+        };
+        let before = spans.iter().rev().find(|(_, end)| *end < when.0);
+        let after = spans.iter().find(|(begin, _)| *begin > when.0);
+        let near =
+            [before.map(|(_, end)| ("before it until", *end)), after.map(|(begin, _)| ("after it from", *begin))];
+        let near: Vec<String> =
+            near.into_iter().flatten().map(|(word, at)| format!("{word} {}", When(at).shown())).collect();
+        let place = self.directory().display();
+        anyhow!("{place}: nothing was recorded at {}; there is something {}", when.shown(), near.join(" and "))
+    }
+}
