@@ -241,6 +241,8 @@ impl Stop {
     fn new() -> anyhow::Result<Self> {
         let signals: SigSet = [Signal::SIGTERM, Signal::SIGINT, Signal::SIGHUP].into_iter().collect();
         signals.thread_block()?;
+        // A limit on the size of files is a full disk like any other, and not a reason to die.
+        SigSet::from(Signal::SIGXFSZ).thread_block()?;
         Ok(Self(SignalFd::with_flags(&signals, SfdFlags::SFD_CLOEXEC)?))
     }
 

@@ -8,7 +8,7 @@ use anyhow::{Context, anyhow, bail};
 use flate2::Compression;
 use flate2::read::ZlibDecoder;
 use flate2::write::ZlibEncoder;
-use rusqlite::{Connection, OpenFlags, OptionalExtension, Row as SqlRow, params};
+use rusqlite::{Connection, ErrorCode, OpenFlags, OptionalExtension, Row as SqlRow, params};
 use tcphealth_core::frame::block::{Block, Moment};
 use tcphealth_core::frame::row::{self, Row};
 
@@ -147,10 +147,17 @@ impl Day {
         self.sql.execute("DELETE FROM live WHERE stream = ?1", [stream as i64]).map(drop)
     }
 
-    /// Leaves one file that can be read from where nothing can be written.
+    /// Leaves one file that can be read from where nothing can be written. While somebody reads it its log must stay: then
+    /// the next recorder does this.
     pub(super) fn close(self) -> rusqlite::Result<()> {
-        self.sql.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(()))?;
-        self.sql.pragma_update(None, "journal_mode", "DELETE")
+        let ended = self
+            .sql
+            .query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(()))
+            .and_then(|()| self.sql.pragma_update(None, "journal_mode", "DELETE"));
+        match ended {
+            Err(error) if error.sqlite_error_code() == Some(ErrorCode::DatabaseBusy) => Ok(()),
+            ended => ended,
+        }
     }
 
     /// The samples between two times, both included, in the order of their writing.

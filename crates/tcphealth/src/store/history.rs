@@ -13,8 +13,10 @@ use super::{Sample, Store};
 use crate::examine::settle;
 use crate::when::When;
 
-/// A look is believed to tell how it was until so many intervals after it.
+/// A look is believed to tell how it was until so many intervals after it,
 const INTERVALS_MAX: u64 = 3;
+/// and for this long at least: whoever types `now` needs a moment for it.
+const BELIEVED_US: u64 = 5_000_000;
 /// How far back the look before a moment is searched, beyond the window: the longest interval is 160 s.
 const SEARCH_US: i64 = 600_000_000;
 
@@ -73,8 +75,8 @@ impl Past {
 
 /// Whether what was seen at a look still tells of this time.
 fn covers(last: &Sample<Taken>, when: When) -> bool {
-    let interval_us = last.said.meter.census_interval_ms.saturating_mul(1000 * INTERVALS_MAX);
-    (when.0 - last.at.wall_us).unsigned_abs() <= interval_us
+    let believed_us = last.said.meter.census_interval_ms.saturating_mul(1000 * INTERVALS_MAX).max(BELIEVED_US);
+    (when.0 - last.at.wall_us).unsigned_abs() <= believed_us
 }
 
 /// The place of the look that begins the window: the nearest to its begin, with no break between; an error when the recording

@@ -4,6 +4,7 @@ use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, anyhow};
+use jiff::Timestamp;
 use nix::errno::Errno;
 use nix::fcntl::{Flock, FlockArg};
 use tcphealth_core::frame::block::{Builder, Moment};
@@ -61,8 +62,11 @@ impl Writer {
             error => anyhow!("{}: {}", place(), error.desc()),
         })?;
         let writer = Self { directory: directory.to_owned(), keep, open: None, _lock: lock };
-        for (_, path) in days(directory)?.into_iter().filter(|(_, path)| beside(path, "-wal").exists()) {
-            Open::of(0, &path)?.close()?;
+        let today = Timestamp::now().as_microsecond().div_euclid(US_PER_DAY);
+        for (number, path) in days(directory)? {
+            if number != today && beside(&path, "-wal").exists() {
+                Open::of(number, &path)?.close()?;
+            }
         }
         writer.forget_old()?;
         Ok(writer)
