@@ -77,7 +77,7 @@ fn finding(severity: Severity, counts: &Retransmissions, culprit: &Culprit) -> F
     let summary = say! {
         en: "data to {peer} arrives, its acknowledgements get lost on the way back ({dsacks} of {again} retransmissions were duplicates)",
         ko: "{peer}(으)로 보낸 데이터는 도착하지만 ACK가 돌아오는 길에 손실됨(재전송 {again}개 중 {dsacks}개가 중복)",
-        peer = culprit.name(), dsacks = counts.dsacks, again = counts.again
+        dsacks = counts.dsacks, again = counts.again; peer = culprit.name()
     };
     let mut finding = Finding::new(severity, culprit.subject.clone(), summary);
     finding.confidence = culprit.confidence.min(0.9);
@@ -95,8 +95,7 @@ fn finding(severity: Severity, counts: &Retransmissions, culprit: &Culprit) -> F
     })];
     finding.repair = vec![Advice::from(say! {
         en: "measure the path from {peer} to here: it may differ from the way there",
-        ko: "{peer}에서 이쪽으로 오는 경로를 측정: 가는 길과 다를 수 있음",
-        peer = culprit.name()
+        ko: "{peer}에서 이쪽으로 오는 경로를 측정: 가는 길과 다를 수 있음"; peer = culprit.name()
     })];
     let (undone, timeouts, reordered, fast) = (counts.undone, counts.timeouts, counts.reordered, counts.fast);
     finding.ruled_out = vec![
@@ -117,7 +116,7 @@ fn finding(severity: Severity, counts: &Retransmissions, culprit: &Culprit) -> F
     ];
     finding.verify = vec![
         "nstat -z TcpExtTCPDSACKRecv TcpRetransSegs TcpExtTCPTimeouts".into(),
-        format!("ss -tinO dst {}", culprit.name()),
+        format!("ss -tinO dst {}", culprit.address()),
     ];
     retransmissions::with_evidence(finding, counts)
 }

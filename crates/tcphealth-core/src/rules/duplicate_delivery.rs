@@ -82,7 +82,7 @@ fn finding(severity: Severity, culprit: &Culprit, (dsacks, again, sent): (u64, u
     let summary = say! {
         en: "segments to {peer} arrive twice: {dsacks} reports of duplicates for {again} retransmissions ({share} of the data)",
         ko: "{peer}(으)로 보낸 세그먼트가 두 번 도착: 재전송 {again}개에 중복 보고 {dsacks}개(데이터의 {share})",
-        peer = culprit.name(), dsacks = dsacks, again = again, share = percent(share)
+        dsacks = dsacks, again = again, share = percent(share); peer = culprit.name()
     };
     let mut finding = Finding::new(severity, culprit.subject.clone(), summary);
     finding.confidence = culprit.confidence;
@@ -95,7 +95,7 @@ fn finding(severity: Severity, culprit: &Culprit, (dsacks, again, sent): (u64, u
     finding.now = vec![Advice::from(say! {
         en: "see the copies on the wire: tcpdump -ni {device} host {peer}",
         ko: "회선에서 복제본 확인: tcpdump -ni {device} host {peer}",
-        device = culprit.device(), peer = culprit.name()
+        device = culprit.device(), peer = culprit.address()
     })];
     finding.repair = vec![Advice::from(say! {
         en: "break the loop (spanning tree, mirror configuration), or change the bond's mode",
@@ -108,7 +108,7 @@ fn finding(severity: Severity, culprit: &Culprit, (dsacks, again, sent): (u64, u
     }];
     finding.verify = vec![
         "nstat -z TcpExtTCPDSACKRecv TcpExtTCPDSACKIgnoredDubious TcpRetransSegs".into(),
-        format!("tcpdump -ni {} host {}", culprit.device(), culprit.name()),
+        format!("tcpdump -ni {} host {}", culprit.device(), culprit.address()),
     ];
     finding
 }

@@ -81,7 +81,7 @@ fn finding(severity: Severity, counts: &Retransmissions, culprit: &Culprit) -> F
     let summary = say! {
         en: "packets to {peer} overtake each other: {count} reorderings in {sent} segments ({share})",
         ko: "{peer}(으)로 가는 패킷의 순서가 뒤바뀜: 세그먼트 {sent}개 중 {count}회({share})",
-        peer = culprit.name(), count = counts.reordered, sent = counts.sent, share = percent(share)
+        count = counts.reordered, sent = counts.sent, share = percent(share); peer = culprit.name()
     };
     let mut finding = Finding::new(severity, culprit.subject.clone(), summary);
     finding.confidence = culprit.confidence;
@@ -111,7 +111,7 @@ fn finding(severity: Severity, counts: &Retransmissions, culprit: &Culprit) -> F
     }];
     finding.verify = vec![
         "nstat -z TcpExtTCPSACKReorder TcpExtTCPTSReorder TcpExtTCPDSACKRecv".into(),
-        format!("ss -tinO dst {}", culprit.name()),
+        format!("ss -tinO dst {}", culprit.address()),
     ];
     retransmissions::with_evidence(finding, counts)
 }

@@ -159,14 +159,23 @@ impl Culprit<'_> {
     }
 
     /// How it is called in a sentence.
-    pub(super) fn name(&self) -> String {
-        let subject = &self.subject;
-        subject.subnet.clone().or_else(|| subject.remote.clone()).unwrap_or_else(|| "?".into())
+    pub(super) fn name(&self) -> Message {
+        let unknown = say! { en: "unknown peers", ko: "알 수 없는 상대" };
+        self.known().map_or(unknown, Message::same)
     }
 
-    /// The device toward it.
+    /// How it is called in a command.
+    pub(super) fn address(&self) -> String {
+        self.known().unwrap_or_else(|| "PEER".into())
+    }
+
+    fn known(&self) -> Option<String> {
+        self.subject.subnet.clone().or_else(|| self.subject.remote.clone())
+    }
+
+    /// The device toward it, in a command.
     pub(super) fn device(&self) -> String {
-        self.subject.interface.clone().unwrap_or_else(|| "?".into())
+        self.subject.interface.clone().unwrap_or_else(|| "DEVICE".into())
     }
 }
 

@@ -84,7 +84,7 @@ fn finding(severity: Severity, counts: &Retransmissions, culprit: &Culprit) -> F
     let summary = say! {
         en: "no loss to {peer}, but stalls longer than the timeout: {undone} recoveries undone for {timeouts} timeouts",
         ko: "{peer} 방향은 손실이 아니라 타임아웃보다 긴 멈춤: 타임아웃 {timeouts}회에 취소된 복구 {undone}회",
-        peer = culprit.name(), undone = undone, timeouts = timeouts
+        undone = undone, timeouts = timeouts; peer = culprit.name()
     };
     let mut finding = Finding::new(severity, culprit.subject.clone(), summary);
     finding.confidence = culprit.confidence;

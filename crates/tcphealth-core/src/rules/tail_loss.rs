@@ -90,7 +90,7 @@ fn finding(window: &Window, severity: Severity, counts: &Retransmissions, culpri
     let summary = say! {
         en: "losses to {peer} end in timeouts of 200 ms or more ({timeouts} timeouts, {probes} tail probes, {fast} fast)",
         ko: "{peer} 방향 손실이 200 ms 이상의 타임아웃으로 끝남(타임아웃 {timeouts}, 꼬리 프로브 {probes}, 빠른 재전송 {fast})",
-        peer = culprit.name(), timeouts = timeouts, probes = probes, fast = fast
+        timeouts = timeouts, probes = probes, fast = fast; peer = culprit.name()
     };
     let mut finding = Finding::new(severity, culprit.subject.clone(), summary);
     finding.confidence = culprit.confidence;
@@ -106,13 +106,13 @@ fn finding(window: &Window, severity: Severity, counts: &Retransmissions, culpri
     finding.now = vec![Advice::from(say! {
         en: "find where the segments to {peer} are lost: errors of {device} (ip -s -s link show {device}), then the path",
         ko: "{peer}(으)로 가는 세그먼트가 어디서 손실되는지 확인: {device} 오류(ip -s -s link show {device}), 그다음 경로",
-        peer = culprit.name(), device = culprit.device()
+        device = culprit.device(); peer = culprit.name()
     })];
     finding.repair = repair(window);
     finding.ruled_out = ruled_out(counts);
     finding.verify = vec![
         "nstat -z TcpExtTCPTimeouts TcpExtTCPLossProbes TcpExtTCPFastRetrans TcpExtTCPLostRetransmit".into(),
-        format!("ss -tinO dst {}", culprit.name()),
+        format!("ss -tinO dst {}", culprit.address()),
     ];
     retransmissions::with_evidence(finding, counts)
 }
@@ -194,6 +194,14 @@ mod tests {
         assert_eq!(tail(20, 0, 20, 100_000).severity(&RULE), None);
         assert_eq!(tail(20, 0, 19, 2_000).severity(&RULE), Some(Severity::Info), "21 of 40 may be chance");
         assert_eq!(tail(20, 20, 10, 2_000).severity(&RULE), Some(Severity::Warning));
+    }
+
+    #[test]
+    fn losses_that_no_followed_connection_shows_are_nobodys() {
+        let short = Scene::new().grew("Tcp.RetransSegs", 30).grew("TcpExt.TCPOrigDataSent", 2_000);
+        let list = short.grew("TcpExt.TCPTimeouts", 30).build().findings(&RULE);
+        assert!(list[0].summary.en.starts_with("losses to unknown peers end in timeouts"), "{}", list[0].summary.en);
+        assert_eq!((list[0].subject.remote.as_ref(), list[0].verify[1].as_str()), (None, "ss -tinO dst PEER"));
     }
 
     #[test]
