@@ -168,11 +168,15 @@ fn a_queue_is_blamed_for_delay_and_a_distance_is_not() {
     network.routers[3].delay_us = 80_000;
     assert_eq!(judge(&walk(&network, plan(1, 40), 1).path).outcome, Outcome::Clean);
     network.routers[3].delay_us = 500;
-    network.routers[2].queue = (0.4, 60_000);
+    network.routers[2].queue = (0.15, 60_000);
+    let judged = |seed| judge(&walk(&network, plan(1, 40), seed).path).blame;
+    assert!((0..50).all(|seed| judged(seed).is_none()), "stalls of a busy host are no queue");
+    network.routers[2].queue = (0.8, 60_000);
     for seed in 0..50 {
-        let blame = judge(&walk(&network, plan(1, 40), seed).path).blame.unwrap();
+        let run = walk(&network, plan(1, 80), seed);
+        let blame = judge(&run.path).blame.unwrap();
         assert_eq!(blame.kind, Kind::Delay);
-        assert!(right(&walk(&network, plan(1, 40), seed), &network, 2), "seed {seed}: {blame:?}");
+        assert!(right(&run, &network, 2), "seed {seed}: {blame:?}");
     }
     network.routers[1].loss_back = 0.5;
     assert_eq!(judge(&walk(&network, plan(1, 40), 1).path).blame.map(|blame| blame.kind), Some(Kind::Loss));
