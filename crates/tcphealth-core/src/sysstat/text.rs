@@ -121,13 +121,17 @@ impl SarPrinter {
         }
         let settings = &self.settings;
         let Some(tallies) = self.tallies.get_mut(index) else { return false };
-        let mut oddities = Vec::new();
+        let kept = settings.extremes || activity.columns.iter().any(|column| column.kind == ColumnKind::Gauge);
+        let (mut oddities, mut place) = (Vec::new(), 0);
         each_pair(activity, (before, now), &settings.wanted, &mut |pair| {
             if settings.omit_unchanged && unchanged(activity, &pair) {
                 return;
             }
             let shown = figures(activity, &pair, interval);
-            remember(tallies, activity, &pair, &shown);
+            if kept {
+                tally(tallies, &name(pair.label), place).remember(activity, &pair, &shown);
+                place += 1;
+            }
             if pair.went_back {
                 oddities.push(oddity(activity, &pair, &time));
             }
@@ -186,23 +190,29 @@ fn means(activity: &Activity, tally: Option<&Tally>, readings: u64, shown: &mut 
     }
 }
 
-fn remember(tallies: &mut Vec<Tally>, activity: &Activity, pair: &Pair<'_>, shown: &[f64; VALUES_MAX]) {
-    let name = name(pair.label);
-    let place = tallies.iter().position(|tally| tally.name == name).unwrap_or_else(|| {
+/// The tally of an item, which most likely stands where it stood before.
+fn tally<'a>(tallies: &'a mut Vec<Tally>, name: &[u8], place: usize) -> &'a mut Tally {
+    let there = tallies.get(place).is_some_and(|tally| tally.name == name);
+    let place = if there { Some(place) } else { tallies.iter().position(|tally| tally.name == name) };
+    let place = place.unwrap_or_else(|| {
         let (sums, least, most) = ([0; VALUES_MAX], [f64::INFINITY; VALUES_MAX], [0.0; VALUES_MAX]);
-        tallies.push(Tally { name, sums, least, most });
+        tallies.push(Tally { name: name.to_vec(), sums, least, most });
         tallies.len() - 1
     });
-    let Some(tally) = tallies.get_mut(place) else { return };
-    for (index, column) in activity.columns.iter().enumerate() {
-        let value = |row: &[u64]| row.get(index).copied().unwrap_or(0);
-        let counter = matches!(column.kind, ColumnKind::Rate | ColumnKind::KiloRate);
-        let back = counter && value(pair.new) < value(pair.old);
-        let figure = if back { 0.0 } else { shown.get(index).copied().unwrap_or(0.0) };
-        if let (Some(sum), Some(least), Some(most)) =
-            (tally.sums.get_mut(index), tally.least.get_mut(index), tally.most.get_mut(index))
+    tallies.get_mut(place).expect("found, or just pushed")
+}
+
+impl Tally {
+    /// Adds what is printed; a counter that went back adds nothing to the extremes.
+    fn remember(&mut self, activity: &Activity, pair: &Pair<'_>, shown: &[f64; VALUES_MAX]) {
+        let tallied = self.sums.iter_mut().zip(self.least.iter_mut().zip(&mut self.most));
+        let values = pair.old.iter().zip(pair.new).zip(shown);
+        for ((column, ((&old, &new), &figure)), (sum, (least, most))) in
+            activity.columns.iter().zip(values).zip(tallied)
         {
-            *sum = sum.wrapping_add(value(pair.new));
+            let counter = matches!(column.kind, ColumnKind::Rate | ColumnKind::KiloRate);
+            let figure = if counter && new < old { 0.0 } else { figure };
+            *sum = sum.wrapping_add(new);
             *least = least.min(figure);
             *most = most.max(figure);
         }

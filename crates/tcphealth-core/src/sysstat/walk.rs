@@ -8,7 +8,7 @@ use std::cmp::Ordering;
 use std::io::Read;
 use std::ops::Range;
 
-use super::activity::{Activity, ItemKind};
+use super::activity::{Activity, CPUS_MAX, ItemKind};
 use super::clock::{Civil, Clock, Zone};
 use super::input::Trouble;
 use super::items::Items;
@@ -217,7 +217,7 @@ impl<'a, R: Read> Walk<'a, R> {
             shown: 0,
         });
         let lanes = lanes.collect();
-        let cpus = reader.header().cpus as usize;
+        let cpus = cpus_of(reader.header().cpus);
         Self { reader, choice, zone, sets, cpus, lanes }
     }
 
@@ -359,7 +359,7 @@ impl<'a, R: Read> Walk<'a, R> {
     /// A RESTART or comment, unless it is out of bounds or comments are not shown.
     fn special(&mut self, moment: Moment, kind: Kind) -> Option<Special> {
         match kind {
-            Kind::Restart(cpus) => self.cpus = cpus as usize,
+            Kind::Restart(cpus) => self.cpus = cpus_of(cpus),
             _ if !self.choice.comments => return None,
             _ => {}
         }
@@ -397,6 +397,11 @@ impl<'a, R: Read> Walk<'a, R> {
             reading.items.iter_mut().zip(sets).for_each(|(items, set)| std::mem::swap(items, set));
         }
     }
+}
+
+/// A stored number of CPUs and their sum, as far as sysstat counts.
+fn cpus_of(stored: u32) -> usize {
+    stored.min(CPUS_MAX + 1) as usize
 }
 
 enum End {

@@ -1,0 +1,218 @@
+//! Files of sysstat's, written here by every kind of machine, whole and damaged, and what is printed of them.
+#![expect(clippy::indexing_slicing, reason = "a test may panic, and it is then wrong itself")]
+
+mod hostile;
+mod writer;
+
+use hostile::{EVERYTHING, lines, open, sar, survive, tree};
+use tcphealth_core::sysstat::activity::by_keyword;
+use tcphealth_core::sysstat::header::Header;
+use tcphealth_core::sysstat::input::{Input, Trouble};
+use tcphealth_core::sysstat::items::Items;
+use tcphealth_core::sysstat::record::{Kind, Moment, Reader};
+use tcphealth_core::sysstat::sadf::lines::Form;
+use tcphealth_core::sysstat::sadf::tree::Markup;
+use tcphealth_core::sysstat::text::Settings;
+use tcphealth_core::sysstat::walk::{Bound, Choice};
+use tcphealth_core::sysstat::writer::{can_append, head, statistics};
+use writer::{Machine, USUAL, example, older};
+
+/// By hand: one second, then two, then two after the RESTART. 1 250 000 bytes/s of 100 Mbit/s are 10 %, 1 220.70 kB.
+const SAR: &str = "\
+22:13:20     COM before
+
+22:13:20        IFACE   rxpck/s   txpck/s    rxkB/s    txkB/s   rxcmp/s   txcmp/s  rxmcst/s   %ifutil
+22:13:21           lo      1.00      1.00      0.00      0.00      0.00      0.00      0.00      0.00
+22:13:21         eth0     10.00     20.00     10.00   1220.70      0.00      0.00      1.00     10.00
+22:13:22     COM be.tween
+22:13:23           lo      2.00      2.00      0.00      0.00      0.00      0.00      0.00      0.00
+22:13:23         eth0     20.00     40.00     20.00   2441.41      0.00      0.00      2.00     20.00
+Average:           lo      1.67      1.67      0.00      0.00      0.00      0.00      0.00      0.00
+Average:         eth0     16.67     33.33     16.67   2034.51      0.00      0.00      1.67     16.67
+
+22:13:20     active/s passive/s    iseg/s    oseg/s
+22:13:21         1.00      2.00    100.00    300.00
+22:13:22     COM be.tween
+22:13:23         2.00      4.00    200.00    600.00
+Average:         1.67      3.33    166.67    500.00
+
+22:13:20       totsck    tcpsck    udpsck    rawsck   ip-frag    tcp-tw
+22:13:21           11         3         2         1         0        40
+22:13:22     COM be.tween
+22:13:23           15         3         2         1         0        40
+Average:           13         3         2         1         0        40
+
+22:13:30     LINUX RESTART\t(4 CPU)
+
+22:13:40        IFACE   rxpck/s   txpck/s    rxkB/s    txkB/s   rxcmp/s   txcmp/s  rxmcst/s   %ifutil
+22:13:42           lo      1.50      1.50      0.00      0.00      0.00      0.00      0.00      0.00
+22:13:42         eth0     15.00     30.00     15.00   1831.05      0.00      0.00      1.50     15.00
+Average:           lo      1.50      1.50      0.00      0.00      0.00      0.00      0.00      0.00
+Average:         eth0     15.00     30.00     15.00   1831.05      0.00      0.00      1.50     15.00
+
+22:13:40     active/s passive/s    iseg/s    oseg/s
+22:13:42         1.50      3.00    150.00    450.00
+Average:         1.50      3.00    150.00    450.00
+
+22:13:40       totsck    tcpsck    udpsck    rawsck   ip-frag    tcp-tw
+22:13:42           13         3         2         1         0        40
+Average:           13         3         2         1         0        40
+";
+
+fn plain() -> Settings {
+    Settings { rows: 86_400, ..Settings::default() }
+}
+
+fn report(bytes: &[u8], settings: Settings, choice: &Choice) -> String {
+    let (shown, walked) = sar(open(bytes, None).unwrap(), settings, choice);
+    walked.unwrap();
+    String::from_utf8(shown).unwrap()
+}
+
+fn every_machine() -> Vec<Machine> {
+    let bits = (0..16).map(|bits: u8| [0, 1, 2, 3].map(|bit| bits >> bit & 1 == 1));
+    let machines = bits.map(|[big_endian, long32, old_heads, extra]| Machine { big_endian, long32, old_heads, extra });
+    // The older heads have no word for extra structures.
+    machines.filter(|machine| !(machine.old_heads && machine.extra)).collect()
+}
+
+#[test]
+fn the_same_counters_of_any_machine_make_the_same_report() {
+    for machine in every_machine() {
+        assert_eq!(report(&example(machine), plain(), &EVERYTHING), SAR);
+    }
+}
+
+#[test]
+fn a_report_is_bounded_by_times_and_counts() {
+    let tcp = |choice: &Choice| {
+        let bytes = example(USUAL);
+        let mut input = Input::new(&bytes[..]);
+        let header = Header::read(&mut input, None).unwrap();
+        let reader = Reader::new(input, header, |activity| activity.keyword == "TCP");
+        let (shown, walked) = sar(reader, plain(), choice);
+        walked.unwrap();
+        let text = String::from_utf8(shown).unwrap();
+        text.lines().filter(|line| !line.is_empty()).map(|line| line[..8].to_owned()).collect::<Vec<_>>()
+    };
+    let quiet = Choice { comments: false, ..EVERYTHING };
+    let of_day = |hour: u32, minute: u32, second: u32| Some(Bound::Clock(hour * 3600 + minute * 60 + second));
+    let ended = Choice { end: of_day(22, 13, 21), ..quiet.clone() };
+    assert_eq!(tcp(&ended), ["22:13:20", "22:13:21", "Average:"]);
+    let begun = Choice { start: of_day(22, 13, 21), count: Some(1), ..quiet.clone() };
+    assert_eq!(tcp(&begun)[..3], ["22:13:21", "22:13:23", "Average:"]);
+    let later = Choice { start: Some(Bound::Epoch(1_700_000_020)), ..quiet.clone() };
+    assert_eq!(tcp(&later), ["22:13:40", "22:13:42", "Average:"]);
+    let sparse = Choice { interval: 3, ..quiet };
+    assert_eq!(tcp(&sparse)[..3], ["22:13:20", "22:13:23", "Average:"]);
+}
+
+#[test]
+fn extremes_and_changed_items_are_told() {
+    let text = report(&example(USUAL), Settings { extremes: true, ..plain() }, &EVERYTHING);
+    assert!(text.contains("Minimum:         eth0     10.00     20.00     10.00   1220.70"));
+    assert!(text.contains("Maximum:         eth0     20.00     40.00     20.00   2441.41"));
+    assert!(text.contains("\nSummary:       totsck"));
+    let still = report(&example(USUAL), Settings { omit_unchanged: true, rows: 1, ..plain() }, &EVERYTHING);
+    assert_eq!(still.matches("IFACE").count(), 3 + 2);
+}
+
+#[test]
+fn lines_and_trees_hold_the_same_figures() {
+    let bytes = example(USUAL);
+    let text = |form| String::from_utf8(lines(open(&bytes, None).unwrap(), form, &EVERYTHING)).unwrap();
+    assert!(text(Form::Database).contains("host.test;1;2023-11-14 22:13:21 UTC;eth0;10.00;20.00;10.00;1220.70;0.00;"));
+    assert!(text(Form::Wide).contains("host.test;2;2023-11-14 22:13:23 UTC;lo;2.00;2.00;"));
+    assert!(text(Form::Values).contains("host.test\t2\t2023-11-14 22:13:42 UTC\t-\toseg/s\t450.00\n"));
+    assert!(
+        text(Form::Raw)
+            .contains("22:13:23 UTC; active/s; 2; 6; passive/s; 4; 12; iseg/s; 200; 600; oseg/s; 600; 1800;")
+    );
+    let json = tree(open(&bytes, None).unwrap(), Markup::Json, &EVERYTHING);
+    let json: serde_json::Value = serde_json::from_slice(&json).unwrap();
+    let host = &json["sysstat"]["hosts"][0];
+    assert_eq!(host["statistics"].as_array().unwrap().len(), 3);
+    assert_eq!(host["statistics"][1]["network"]["net-dev"][1]["ifutil-percent"], 20.0);
+    assert_eq!(
+        (&host["restarts"][0]["boot"]["cpu_count"], &host["comments"][1]["comment"]["com"]),
+        (&4.into(), &"be.tween".into())
+    );
+}
+
+#[test]
+fn what_is_written_is_what_is_read() {
+    let (dev, sock) = (by_keyword("DEV").unwrap(), by_keyword("SOCK").unwrap());
+    let (mut links, mut sockets) = (Items::none(dev), Items::none(sock));
+    links.push(b"eth0").copy_from_slice(&[1, 2, 3, 4, 5, 6, u64::MAX, 1000, 2]);
+    sockets.push(b"").copy_from_slice(&[1, 2, 3, 4, 5, 6]);
+    let moment = Moment { uptime_cs: 7, ust_time: 1_700_000_000, clock: (22, 13, 20) };
+    let mut bytes = head(&Header { cpus: 3, ..Header::of_this_machine() }, &[(dev, 1), (sock, 1)]);
+    bytes.extend(statistics(&moment, &[(dev, &links), (sock, &sockets)]));
+    let mut reader = open(&bytes, None).unwrap();
+    assert!(can_append(reader.header()));
+    assert_eq!(reader.advance().unwrap(), Some((moment, Kind::Statistics)));
+    let mut read = [Items::none(dev), Items::none(sock)];
+    reader.items(&mut read).unwrap();
+    assert_eq!(read, [links, sockets]);
+    assert_eq!(reader.advance().unwrap(), None);
+}
+
+#[test]
+fn a_truncated_file_is_an_error_or_has_fewer_rows() {
+    let whole = example(USUAL);
+    let rows = |text: &[u8]| text.iter().filter(|&&byte| byte == b'\n').count();
+    let all = rows(&sar(open(&whole, None).unwrap(), plain(), &EVERYTHING).0);
+    let mut clean = 0;
+    for length in 0..whole.len() {
+        survive(&whole[..length]);
+        let Ok(reader) = open(&whole[..length], None) else { continue };
+        let (shown, walked) = sar(reader, plain(), &EVERYTHING);
+        assert!(rows(&shown) < all, "{length}");
+        match walked {
+            Ok(()) => clean += 1,
+            Err(trouble) => assert!(matches!(trouble, Trouble::Cut), "{length}: {trouble:?}"),
+        }
+    }
+    // Only a cut between two records leaves a file that is whole: behind the head and each record but the last.
+    assert_eq!(clean, 8);
+}
+
+#[test]
+fn a_flipped_bit_never_ends_in_a_panic() {
+    for machine in [USUAL, Machine { big_endian: true, long32: true, old_heads: false, extra: true }] {
+        let whole = example(machine);
+        for at in (0..whole.len()).step_by(2) {
+            let mut bytes = whole.clone();
+            bytes[at] ^= 1 << (at / 2 % 8);
+            survive(&bytes);
+        }
+    }
+}
+
+/// 0x2171 has longs and lists that end at an empty name; 0x2173 64-bit counters sixteen bytes apart, the speed of a link,
+/// and the numbers of items again behind a RESTART. Both count in ticks, here 250 a second.
+#[test]
+fn the_older_formats_are_read_when_they_are_asked_for() {
+    for (format, big_endian) in [(0x2171, false), (0x2171, true), (0x2173, false), (0x2173, true)] {
+        let bytes = older(format, big_endian);
+        assert!(matches!(open(&bytes, None), Err(Trouble::Format { format: told, .. }) if u64::from(told) == format));
+        let (shown, walked) = sar(open(&bytes, Some(250)).unwrap(), plain(), &EVERYTHING);
+        walked.unwrap();
+        let text = String::from_utf8(shown).unwrap();
+        let used = if format == 0x2173 { "10.00" } else { " 0.00" };
+        assert!(text.contains(&format!("22:13:21         eth0     10.00     20.00     10.00   1220.70      0.00      0.00      1.00     {used}\n")), "{text}");
+        assert!(text.contains("22:13:21         1.00      2.00    100.00    300.00\n"));
+        assert!(text.contains("22:13:30     LINUX RESTART\t(4 CPU)\n"));
+        assert_eq!(text.matches("eth0").count(), 2, "the list ends at the empty name");
+    }
+}
+
+#[test]
+fn what_the_fuzzer_found_and_its_seeds_are_survived() {
+    let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../../fuzz/corpus/sysstat");
+    let files: Vec<_> = std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()).collect();
+    assert!(files.len() >= 4, "the seeds are there");
+    for file in files {
+        survive(&std::fs::read(file).unwrap());
+    }
+}
