@@ -50,21 +50,40 @@ pub static RULE: Rule = Rule {
 
 fn check(window: &Window, limits: &Limits) -> Verdict {
     let Some(census) = window.census() else { return Verdict::Healthy(None) };
-    let peers = by_peer(census, waits);
-    let enough = |count: u32| f64::from(count) >= limits.last_ack_info_count;
-    let (large, small): (Vec<_>, Vec<_>) = peers.into_iter().partition(|peer| enough(peer.count()));
-    let mut networks: BTreeMap<_, Vec<&Followed>> = BTreeMap::new();
-    for peer in small {
-        networks.entry(network(peer.address)).or_default().extend(peer.sockets);
+    let mut networks: BTreeMap<_, Vec<PeerSockets>> = BTreeMap::new();
+    for peer in by_peer(census, waits) {
+        networks.entry(network(peer.address)).or_default().push(peer);
     }
-    let of_peer = |peer: PeerSockets| finding(limits, peer.subject(), &peer.address.to_string(), &peer.sockets);
-    let mut findings: Vec<Finding> = large.into_iter().map(of_peer).collect();
-    findings.extend(networks.into_iter().filter(|(_, sockets)| enough(sockets.len() as u32)).map(|(net, sockets)| {
-        let name = network_name(net);
-        let subject = Subject { kind: SubjectKind::Subnet, subnet: Some(name.clone()), ..Subject::default() };
-        finding(limits, subject, &name, &sockets)
-    }));
+    let mut findings = Vec::new();
+    for (net, peers) in networks {
+        let (mut alone, together): (Vec<_>, Vec<_>) =
+            peers.into_iter().partition(|peer| is_many(limits, &peer.sockets));
+        if together.len() > 1 {
+            findings.push(of_network(limits, network_name(net), &together))
+        } else {
+            alone.extend(together)
+        }
+        let of_peer = |peer: &PeerSockets| finding(limits, peer.subject(), &peer.address.to_string(), &peer.sockets);
+        findings.extend(alone.iter().map(of_peer));
+    }
+    findings.retain(|finding| finding.size >= limits.last_ack_info_count);
     if findings.is_empty() { Verdict::Healthy(None) } else { Verdict::Findings(findings) }
+}
+
+/// Peers of one network none of which waits often enough to be a case of its own.
+fn of_network(limits: &Limits, name: String, peers: &[PeerSockets]) -> Finding {
+    let sockets: Vec<&Followed> = peers.iter().flat_map(|peer| peer.sockets.iter().copied()).collect();
+    let subject = Subject { kind: SubjectKind::Subnet, subnet: Some(name.clone()), ..Subject::default() };
+    let concerns = peers.iter().map(|peer| peer.address.to_string()).collect();
+    Finding { concerns, ..finding(limits, subject, &name, &sockets) }
+}
+
+fn stuck(sockets: &[&Followed]) -> usize {
+    sockets.iter().filter(|followed| retransmits(followed, THRICE) && unacknowledged(followed)).count()
+}
+
+fn is_many(limits: &Limits, sockets: &[&Followed]) -> bool {
+    stuck(sockets) as f64 >= limits.last_ack_warning_count
 }
 
 fn waits(followed: &Followed) -> bool {
@@ -76,10 +95,8 @@ fn waits(followed: &Followed) -> bool {
 }
 
 fn finding(limits: &Limits, subject: Subject, name: &str, sockets: &[&Followed]) -> Finding {
-    let count = sockets.len();
-    let stuck = sockets.iter().filter(|followed| retransmits(followed, THRICE) && unacknowledged(followed)).count();
-    let many = stuck as f64 >= limits.last_ack_warning_count;
-    let severity = if many { Severity::Warning } else { Severity::Info };
+    let (count, stuck) = (sockets.len(), stuck(sockets));
+    let severity = if is_many(limits, sockets) { Severity::Warning } else { Severity::Info };
     let summary = say! {
         en: "{count} closed connections still wait for {name}'s acknowledgement of our FIN",
         ko: "닫은 연결 {count}개가 아직 {name}의 FIN 확인 응답을 기다림",
@@ -159,5 +176,18 @@ pub(super) mod tests {
         let findings = spread.build().findings(&RULE);
         assert_eq!(findings[0].subject.subnet.as_deref(), Some("198.51.100.0/24"));
         assert_eq!(findings[0].severity, Severity::Warning);
+    }
+
+    #[test]
+    fn peers_that_are_each_worth_a_line_are_one_warning_together_beside_one_that_is_a_warning_alone() {
+        let three = Scene::new().each(21, |scene, n| scene.still(&waiting(n, n % 3 + 1, 3)));
+        let names = |scene: Scene| -> Vec<_> {
+            let name = |found: Finding| (found.severity, found.subject.subnet.or(found.subject.remote));
+            scene.build().findings(&RULE).into_iter().map(name).collect()
+        };
+        let network = (Severity::Warning, Some("198.51.100.0/24".to_owned()));
+        assert_eq!(names(three), [network.clone()]);
+        let beside = Scene::new().each(40, |scene, n| scene.still(&waiting(n, if n < 20 { 9 } else { n % 2 + 1 }, 3)));
+        assert_eq!(names(beside), [network, (Severity::Warning, Some("198.51.100.9".to_owned()))]);
     }
 }
