@@ -65,6 +65,8 @@ fn check(window: &Window, limits: &Limits) -> Verdict {
     if !questions.is_empty() {
         return Verdict::Ask(questions);
     }
+    // Short connections of nobody known: a server whose accept queue is full makes their first data wait for a timer too.
+    let severity = if culprit.peer.is_some() { severity } else { Severity::Info };
     Verdict::Findings(vec![finding(window, severity, &counts, &culprit)])
 }
 
@@ -214,5 +216,11 @@ mod tests {
     fn retransmissions_that_are_lost_again_are_critical() {
         let again = |lost| scene(12, 8, 0, 2_000).grew("TcpExt.TCPLostRetransmit", lost).build().severity(&RULE);
         assert_eq!([4, 5].map(again), [Some(Severity::Warning), Some(Severity::Critical)]);
+    }
+
+    #[test]
+    fn timeouts_of_nobody_known_are_worth_a_line_at_most() {
+        let counters = Scene::new().grew("TcpExt.TCPTimeouts", 40).grew("Tcp.RetransSegs", 40);
+        assert_eq!(counters.grew("TcpExt.TCPOrigDataSent", 400).build().severity(&RULE), Some(Severity::Info));
     }
 }
