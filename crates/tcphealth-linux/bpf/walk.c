@@ -40,12 +40,14 @@ enum {
 #define SHARED ((struct shared *)WRITTEN_IN(1, 0))
 #define STEP ((void *)WRITTEN_IN(2, 0))
 
+#ifndef DIRECT
 static long (*const probe_read_kernel)(void *to, u32 bytes, u64 from) = (void *)113;
+#endif
 static u64 (*const get_current_task)(void) = (void *)35;
 static long (*const loop)(u32 times, void *callback, void *context, u64 flags) = (void *)181;
 
 struct record {
-    u8 common[COMMON_BYTES];
+    u8 common[COMMON_BYTES] __attribute__((aligned(8)));
     u32 rcv_nxt, copied_seq, write_seq, snd_una;
     u32 ack_backlog, max_ack_backlog;
     u32 uid, netns;
@@ -72,18 +74,47 @@ struct shared {
     struct record records[RECORDS];
 };
 
+#ifdef DIRECT
+// bpf_rdonly_cast(from, 0), since Linux 6.17: memory that loads may read without a call; what cannot be read is 0.
+static inline __attribute__((always_inline)) const volatile void *readable(u64 from)
+{
+    const volatile void *memory;
+    asm volatile("r1 = %1; r2 = 0; call 0x7c9e; %0 = r0"
+                 : "=r"(memory)
+                 : "r"(from)
+                 : "r0", "r1", "r2", "r3", "r4", "r5");
+    return memory;
+}
+#define READ(type, from) (*(const volatile type *)readable(from))
+#else
+#define READ(type, from)                                                                                               \
+    ({                                                                                                                 \
+        type value_read = 0;                                                                                           \
+        probe_read_kernel(&value_read, sizeof(value_read), from);                                                      \
+        value_read;                                                                                                    \
+    })
+#endif
+
 static inline __attribute__((always_inline)) u64 pointer_at(u64 from)
 {
-    u64 value = 0;
-    probe_read_kernel(&value, sizeof(value), from);
-    return value;
+    return READ(u64, from);
 }
 
 static inline __attribute__((always_inline)) u32 word_at(u64 from)
 {
-    u32 value = 0;
-    probe_read_kernel(&value, sizeof(value), from);
-    return value;
+    return READ(u32, from);
+}
+
+static inline __attribute__((always_inline)) void copy_common(struct record *record, u64 from)
+{
+#ifdef DIRECT
+    const volatile u64 *memory = readable(from);
+#pragma unroll
+    for (u32 word = 0; word < COMMON_BYTES / 8; word++)
+        ((u64 *)record->common)[word] = memory[word];
+#else
+    probe_read_kernel(record->common, COMMON_BYTES, from);
+#endif
 }
 
 // One link further on one chain; at its end, the first link of the next bucket. Results stay in memory, where the verifier
@@ -101,11 +132,9 @@ static inline __attribute__((always_inline)) void advance(struct shared *s, u32 
         s->chain[number] = s->bucket;
         from = s->head + s->bucket++ * s->stride;
     }
-    u64 next = 0;
-    // A link that cannot be read is no end: it tells bucket 0 of no table.
-    if (probe_read_kernel(&next, sizeof(next), from) || !next)
-        next = ~0ull;
-    s->node[number] = next;
+    u64 next = pointer_at(from);
+    // A link that cannot be read is no end: it tells a bucket of no table.
+    s->node[number] = next ? next : ~0ull;
     s->finished = 0;
 }
 
@@ -118,8 +147,7 @@ static inline __attribute__((always_inline)) void common(struct shared *s, u32 n
     if (!node || (node & 1) || slot >= RECORDS)
         return;
     struct record *record = &s->records[slot];
-    if (probe_read_kernel(record->common, COMMON_BYTES, node - PLACE(sock_common, skc_nulls_node)))
-        return;
+    copy_common(record, node - PLACE(sock_common, skc_nulls_node));
     u8 state = *(record->common + PLACE(sock_common, skc_state));
     u64 net = *(u64 *)(record->common + PLACE(sock_common, skc_net));
     if (!(s->states >> (state & 31) & 1) || (!s->all_namespaces && net != s->net))
@@ -162,7 +190,7 @@ static inline __attribute__((always_inline)) void rest(struct shared *s, u32 num
         record->netns = word_at(net + PLACE(net, ns) + PLACE(ns_common, inum));
     }
     if (state == 6) {
-        probe_read_kernel(&record->substate, 1, sk + PLACE(inet_timewait_sock, tw_substate));
+        record->substate = READ(u8, sk + PLACE(inet_timewait_sock, tw_substate));
     } else if (state != 12) {
         if (s->wants & QUEUES)
             queues(record, sk, state);

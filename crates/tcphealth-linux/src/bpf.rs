@@ -16,7 +16,9 @@ use tcphealth_core::wire::hash_walk::{COMMON_BYTES, Places, RECORD_BYTES, parse}
 mod object;
 mod syscall;
 
-const OBJECT: &[u8] = include_bytes!("../bpf/walk.o");
+/// The same program twice: one reads what it follows directly, as kernels from 6.17 on permit, one by a call.
+const DIRECT: &[u8] = include_bytes!("../bpf/walk-direct.o");
+const BY_CALL: &[u8] = include_bytes!("../bpf/walk.o");
 const FIELDS: &str = include_str!("../bpf/fields.h");
 const TYPES: &str = "/sys/kernel/btf/vmlinux";
 
@@ -50,6 +52,11 @@ pub(crate) struct Walk {
 impl Walk {
     /// Loads it: 10 ms.
     pub(crate) fn load() -> Result<Self, Absent> {
+        Self::load_either(DIRECT)
+    }
+
+    /// The one that reads directly, where it is given and the kernel takes it.
+    fn load_either(direct: &[u8]) -> Result<Self, Absent> {
         if cfg!(target_endian = "big") || cfg!(target_pointer_width = "32") {
             return Err(Absent::NotHere);
         }
@@ -60,13 +67,10 @@ impl Walk {
         let offsets = offsets.ok_or(Absent::NotHere)?;
         let places = places(&fields, &offsets).ok_or(Absent::NotHere)?;
         let shared = syscall::create_shared(SHARED_BYTES as u32).map_err(absent)?;
-        let (mut code, callback_at) = object::code(OBJECT).ok_or(Absent::NotHere)?;
-        if !object::write_in(&mut code, &offsets, shared.as_fd(), callback_at) {
-            return Err(Absent::NotHere);
-        }
-        let functions = syscall::load_btf(&object::two_functions()).map_err(absent)?;
-        let begins = [[0, 3], [callback_at as u32, 4]];
-        let program = syscall::load_program(&code, functions.as_fd(), &begins).map_err(absent)?;
+        let types = syscall::load_btf(&object::two_functions()).map_err(absent)?;
+        let load = |object, cast| load_program(object, cast, &offsets, &shared, &types);
+        let direct = btf.function("bpf_rdonly_cast").and_then(|cast| load(direct, cast).ok());
+        let program = direct.map_or_else(|| load(BY_CALL, 0), Ok)?;
         let mut walk = Self { program, memory: Memory::map(&shared)?, places };
         walk.prove()?;
         Ok(walk)
@@ -147,6 +151,22 @@ impl Walk {
             }
         }
     }
+}
+
+fn load_program(
+    object: &[u8],
+    cast: u32,
+    offsets: &[u32],
+    shared: &OwnedFd,
+    types: &OwnedFd,
+) -> Result<OwnedFd, Absent> {
+    let (mut code, callback_at) = object::code(object).ok_or(Absent::NotHere)?;
+    object::write_in_cast(&mut code, cast);
+    if !object::write_in(&mut code, offsets, shared.as_fd(), callback_at) {
+        return Err(Absent::NotHere);
+    }
+    let begins = [[0, 3], [callback_at as u32, 4]];
+    syscall::load_program(&code, types.as_fd(), &begins).map_err(absent)
 }
 
 /// Whether the tables can be walked, and if not, why.

@@ -12,6 +12,7 @@ const ARRAY: u32 = 3;
 const STRUCT: u32 = 4;
 const UNION: u32 = 5;
 const ENUM: u32 = 6;
+const FUNC: u32 = 12;
 const FUNC_PROTO: u32 = 13;
 const VAR: u32 = 14;
 const DATASEC: u32 = 15;
@@ -53,12 +54,22 @@ impl<'a> Btf<'a> {
         Some(self.bits(place, member, DEPTH)? / 8)
     }
 
+    /// The id of a function; `None` when there is none of this name.
+    pub fn function(&self, name: &str) -> Option<u32> {
+        self.find(FUNC, name).map(|number| number as u32 + 1)
+    }
+
     fn structure(&self, name: &str) -> Option<usize> {
-        let is_it = |place: &usize| {
-            let info = u32_at(self.types, place + 4).unwrap_or(0);
-            kind(info) == STRUCT && self.is_named(*place, name)
+        self.places.get(self.find(STRUCT, name)?).map(|place| *place as usize)
+    }
+
+    /// The number, from 0, of the type of this kind and name.
+    fn find(&self, wanted: u32, name: &str) -> Option<usize> {
+        let is_it = |place: &u32| {
+            let info = u32_at(self.types, *place as usize + 4).unwrap_or(0);
+            kind(info) == wanted && self.is_named(*place as usize, name)
         };
-        self.places.iter().map(|place| *place as usize).find(is_it)
+        self.places.iter().position(is_it)
     }
 
     fn bits(&self, place: usize, member: &str, depth: u32) -> Option<u32> {
@@ -195,6 +206,7 @@ mod tests {
         let at = |member| btf.offset("a", member);
         assert_eq!([at("x"), at("y"), at("p"), at("z")], [Some(0), Some(4), Some(4), Some(8)]);
         assert_eq!([at("q"), at(""), btf.offset("b", "x"), btf.offset("int", "x")], [None; 4]);
+        assert_eq!([btf.function("a"), btf.function("int")], [Some(6), None]);
     }
 
     #[test]

@@ -1,10 +1,13 @@
-//! The committed object (bpf/walk.o) → instructions for the running kernel, with every place written in.
+//! A committed object (bpf/walk.o) → instructions for the running kernel, with every place written in.
 
 use std::os::fd::{AsRawFd, BorrowedFd};
 
 /// What marks an instruction into which something is to be written (`TAG` in bpf/walk.c), the upper 16 bits of 64.
 const TAG: u64 = 0x7c9e;
 const LOAD_64_BITS: u64 = 0x18;
+/// A call of the function that reads without a call, and its mark.
+const CALL: u64 = 0x85;
+const BPF_PSEUDO_KFUNC_CALL: u64 = 2;
 const BPF_PSEUDO_MAP_VALUE: u64 = 2;
 const BPF_PSEUDO_FUNC: u64 = 4;
 
@@ -14,6 +17,13 @@ pub(super) fn code(object: &[u8]) -> Option<(Vec<u64>, usize)> {
     let callback_at = code.len();
     code.extend(section(object, "callback")?);
     Some((code, callback_at))
+}
+
+/// Writes in the id of `bpf_rdonly_cast()`.
+pub(super) fn write_in_cast(code: &mut [u64], cast: u32) {
+    for call in code.iter_mut().filter(|one| **one & 0xff == CALL && **one >> 32 == TAG) {
+        *call = CALL | BPF_PSEUDO_KFUNC_CALL << 12 | u64::from(cast) << 32;
+    }
 }
 
 /// Writes in the offsets, the memory that is shared with us, and the callback. False when a place is not known.
