@@ -5,7 +5,7 @@
 use std::collections::{BTreeMap, HashSet};
 
 use crate::report::{Subject, SubjectKind};
-use crate::snapshot::{Followed, Owner, Process, Question, Service, ServiceKey, Socket, State, TcpInfo};
+use crate::snapshot::{Census, Followed, Owner, Process, Question, Service, ServiceKey, Socket, State, TcpInfo};
 use crate::window::Window;
 
 /// Counter, socket and owner agree.
@@ -181,19 +181,32 @@ fn services<'a>(window: &Window<'a>, pick: &Pick) -> Vec<Group<'a>> {
             service.gone += 1;
         }
     }
-    services.into_values().map(|service| in_full(window, service)).collect()
+    let seen = seen(now);
+    services.into_values().map(|service| in_full(window, service, &seen)).collect()
+}
+
+/// How many sockets of each state and service that a process has were kept in full.
+fn seen(now: &Census) -> BTreeMap<(State, ServiceKey), usize> {
+    let mut seen = BTreeMap::new();
+    for followed in now.sockets.iter().filter(|followed| followed.socket.inode != 0) {
+        *seen.entry((followed.socket.state, now.key_of(&followed.socket))).or_default() += 1;
+    }
+    seen
 }
 
 /// Where not every socket could be kept, the exact sums of the service take the place of what was counted on the kept ones.
-fn in_full<'a>(window: &Window<'a>, mut service: Group<'a>) -> Group<'a> {
+fn in_full<'a>(
+    window: &Window<'a>,
+    mut service: Group<'a>,
+    seen: &BTreeMap<(State, ServiceKey), usize>,
+) -> Group<'a> {
     let (Some(now), Some(before)) = (window.census(), window.census_before()) else { return service };
     let Some(state) = service.sockets.first().map(|followed| followed.socket.state) else { return service };
     let (Some(after), Some(first)) = (now.service(&service.key), before.service(&service.key)) else { return service };
     if now.left_out.sockets + before.left_out.sockets == 0 {
         return service;
     }
-    let of_key = |followed: &&Followed| now.key_of(&followed.socket) == service.key;
-    let seen = now.in_state(state).filter(|followed| followed.socket.inode != 0).filter(of_key).count();
+    let seen = seen.get(&(state, service.key)).copied().unwrap_or(0);
     let grown = f64::from(owned(after, state)) / seen.max(1) as f64;
     let gone = owned(first, state).saturating_sub(after.kept.get(state)) as f64;
     service.gone = (gone * f64::from(service.kept) / seen.max(1) as f64).round() as u32;
