@@ -381,10 +381,24 @@ pub struct Report {
     pub checks: Vec<Check>,
     /// What could not be seen.
     pub unseen: Vec<Unseen>,
+    /// Whether the window is all the time since boot: context, and no verdict.
+    pub since_boot: bool,
     /// Thresholds that are not the default: name, value, default.
     pub limits_changed: Vec<(String, f64, f64)>,
     /// Numbers worth a glance, for the summary lines and performance data.
     pub figures: Vec<Figure>,
+}
+
+impl Report {
+    /// As context only: history proves nothing of now, so nothing in it is more than worth a line.
+    pub fn into_context(mut self) -> Self {
+        self.since_boot = true;
+        self.findings.iter_mut().for_each(|finding| finding.severity = Severity::Info);
+        if self.word != Word::Unknown {
+            self.word = Word::Ok;
+        }
+        self
+    }
 }
 
 /// A number of the report that is no finding: for performance data and the summary.

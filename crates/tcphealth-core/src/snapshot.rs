@@ -113,6 +113,17 @@ pub struct Snapshot {
 }
 
 impl Snapshot {
+    /// The same host when it was booted, as far as that is known: counters at zero, gauges as they are, no sockets. The counters of
+    /// a namespace that was made later began later: rates since boot are lower bounds.
+    pub fn at_boot(&self) -> Self {
+        let mut boot = self.clone();
+        let wall_ns = self.at.wall_ns.saturating_sub_unsigned(self.at.begin_ns);
+        boot.at = Stamp { begin_ns: 0, end_ns: 0, wall_ns, ..self.at };
+        boot.counters.restart();
+        boot.census = Err(Absent::NotAsked);
+        boot
+    }
+
     /// A setting as a number; `None` when it is absent or no number.
     pub fn sysctl_number(&self, name: &str) -> Option<i64> {
         self.sysctl(name)?.trim().parse().ok()

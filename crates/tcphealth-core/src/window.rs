@@ -4,6 +4,8 @@ use std::fmt;
 
 use crate::catalog::Counter;
 use crate::snapshot::{Absent, Answer, Answers, Census, Fact, Heard, Question, Service, ServiceKey, Snapshot, Watch};
+use crate::text;
+use crate::words::Text;
 
 /// Why two snapshots make no window.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -16,13 +18,28 @@ pub enum Break {
     NoTime,
 }
 
+impl Break {
+    /// In words.
+    pub fn words(self) -> Text {
+        match self {
+            Self::Reboot => text! {
+                en: "the host was booted between the two snapshots",
+                ko: "두 관찰 사이에 호스트가 다시 부팅됨"
+            },
+            Self::OtherNamespace => text! {
+                en: "the two snapshots are of different network namespaces",
+                ko: "두 관찰의 네트워크 네임스페이스가 서로 다름"
+            },
+            Self::NoTime => {
+                text! { en: "no time lies between the two snapshots", ko: "두 관찰 사이에 시간이 흐르지 않음" }
+            }
+        }
+    }
+}
+
 impl fmt::Display for Break {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Reboot => "the host was booted between the two snapshots",
-            Self::OtherNamespace => "the two snapshots are of different network namespaces",
-            Self::NoTime => "no time lies between the two snapshots",
-        })
+        f.write_str(self.words().en)
     }
 }
 

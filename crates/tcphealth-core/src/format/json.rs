@@ -16,6 +16,8 @@ struct Root<'a> {
     findings: Vec<Trouble<'a>>,
     checks: Vec<Line<'a>>,
     unseen: Vec<Hidden<'a>>,
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    since_boot: bool,
     limits_changed: Vec<Changed<'a>>,
     figures: Vec<Measured>,
 }
@@ -128,6 +130,7 @@ fn root(report: &Report, lang: Lang) -> Root<'_> {
         findings: report.findings.iter().map(|finding| trouble(finding, lang)).collect(),
         checks: lines(report, lang),
         unseen: hidden(report, lang),
+        since_boot: report.since_boot,
         limits_changed: report
             .limits_changed
             .iter()

@@ -96,6 +96,7 @@ fn report() -> Report {
             why: say! { en: "not permitted", ko: "권한 없음" },
             remedy: say! { en: "run as root", ko: "root로 실행" },
         }],
+        since_boot: false,
         limits_changed: vec![("made_up_limit_ratio".into(), 0.02, 0.01)],
         figures: vec![
             figure(

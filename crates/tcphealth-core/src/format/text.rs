@@ -35,6 +35,13 @@ pub fn headline(report: &Report) -> Message {
     if report.word == Word::Unknown {
         return say! { en: "this host could not be judged", ko: "이 호스트를 판정할 수 없음" };
     }
+    if report.since_boot {
+        return say! {
+            en: "no verdict: what the counters of this namespace say since boot, {begin}, is context only",
+            ko: "판정 아님: 부팅({begin}) 이후 이 네임스페이스의 카운터가 말하는 참고 정보",
+            begin = rfc3339(&report.begin)
+        };
+    }
     if report.seconds <= 0.0 {
         return say! { en: "no trouble at first sight", ko: "첫눈에는 이상 없음" };
     }
@@ -49,7 +56,7 @@ pub fn headline(report: &Report) -> Message {
 }
 
 fn head(report: &Report, style: &Style) -> Vec<Paragraph> {
-    let word = report.word.name().to_uppercase();
+    let word = if report.since_boot { "CONTEXT".to_owned() } else { report.word.name().to_uppercase() };
     let mut lines = wrap(&format!("{word}  "), headline(report).get(style.lang), style.columns);
     if let Some(first) = lines.first_mut() {
         *first = first.replacen(&word, &colored(&word, color_of(report.word), style), 1);

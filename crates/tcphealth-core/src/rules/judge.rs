@@ -233,8 +233,14 @@ pub fn reason_of(absent: &Absent) -> Message {
 pub(super) fn short(window: &Window, limits: &Limits) -> Option<Why> {
     // A window asked for as 5 s may come out a hair shorter.
     let needed = limits.window_min_seconds - 0.1;
+    let seconds = format!("{:.1}", window.seconds());
+    let reason = if window.is_whole() {
+        say! { en: "the window of {seconds} s is too short", ko: "{seconds}초의 관찰 구간은 너무 짧음", seconds = seconds }
+    } else {
+        say! { en: "one look decides nothing here", ko: "한 번의 관찰로는 판정할 수 없음" }
+    };
     (!window.is_whole() || window.seconds() < needed).then(|| Why {
-        reason: say! { en: "one look decides nothing here", ko: "한 번의 관찰로는 판정할 수 없음" },
+        reason,
         needs: Some(say! { en: "a window of {seconds} s", ko: "{seconds}초 이상의 관찰 구간", seconds = limits.window_min_seconds }),
     })
 }

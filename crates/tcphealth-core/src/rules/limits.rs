@@ -2,8 +2,8 @@
 
 use std::fmt;
 
-use crate::text;
-use crate::words::Text;
+use crate::words::{Message, Text};
+use crate::{say, text};
 
 /// One threshold as the catalogue of limits shows it.
 #[derive(Clone, Copy, Debug)]
@@ -22,9 +22,20 @@ pub struct Limit {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct UnknownLimit(pub String);
 
+impl UnknownLimit {
+    /// In words.
+    pub fn words(&self) -> Message {
+        say! {
+            en: "there is no limit “{name}”; `tcphealth rules` lists them",
+            ko: "“{name}”(이)라는 한계값은 없음. `tcphealth rules`가 전체 목록을 보여 줌",
+            name = self.0
+        }
+    }
+}
+
 impl fmt::Display for UnknownLimit {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "there is no limit “{}”; `tcphealth rules` lists them", self.0)
+        f.write_str(&self.words().en)
     }
 }
 

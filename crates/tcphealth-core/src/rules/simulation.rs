@@ -405,7 +405,7 @@ fn a_thousand_lossy_lines_are_found() {
     let lines = [
         ("retransmit-local", Far::Local, 300_000, 3.0, Info..=Info),
         ("retransmit-local", Far::Local, 300_000, 30.0, Warning..=Warning),
-        ("retransmit-local", Far::Local, 300_000, 300.0, Critical..=Critical),
+        ("retransmit-local", Far::Local, 10_000, 300.0, Critical..=Critical),
         ("retransmit-remote", Far::Remote, 10_000, 3.0, Info..=Warning),
         ("retransmit-remote", Far::Remote, 10_000, 30.0, Critical..=Critical),
     ];

@@ -23,6 +23,7 @@ pub fn summary(window: &Window, judgement: Judgement, limits: &Limits) -> Report
         findings,
         checks,
         unseen: unseen(window),
+        since_boot: false,
         limits_changed: limits.changed(),
         figures: figures(window),
     }

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use super::Absent;
-use crate::catalog::Counter;
+use crate::catalog::{Counter, Kind, entry};
 
 /// The names of one table, found once and shared by all its samples.
 #[derive(Debug, Default, PartialEq, Eq)]
@@ -75,6 +75,17 @@ impl Counters {
         self.tables
             .iter()
             .flat_map(|table| table.names.list.iter().map(AsRef::as_ref).zip(table.values.iter().copied()))
+    }
+
+    /// Sets everything to zero that counts up from zero; gauges stay.
+    pub fn restart(&mut self) {
+        for table in &mut self.tables {
+            for (name, value) in table.names.list.iter().zip(&mut table.values) {
+                if entry(name).is_none_or(|entry| entry.kind != Kind::Gauge) {
+                    *value = 0;
+                }
+            }
+        }
     }
 
     /// Takes one counter away, as a kernel without it would; for tests of what a missing counter does.
