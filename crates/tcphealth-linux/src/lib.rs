@@ -8,6 +8,7 @@ mod error;
 mod netlink;
 mod qdiscs;
 mod saved;
+mod redact;
 mod source;
 mod counters;
 mod links;
@@ -23,6 +24,6 @@ pub mod sysstat_live;
 
 pub use bpf::try_walk;
 pub use clock::boot_ns;
-pub use error::Error;
+pub use error::{Error, Reason};
 pub use host::{Host, Pass, Watcher};
 pub use sockets::Request;

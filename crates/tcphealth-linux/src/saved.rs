@@ -9,7 +9,8 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use tcphealth_core::snapshot::{Absent, Answer, Answers, Question, Stamp};
 
-use crate::Error;
+use crate::redact::Redactor;
+use crate::{Error, Reason};
 
 const SCHEMA: &str = "tcphealth.saved/1";
 const META: &str = "meta.json";
@@ -49,7 +50,7 @@ impl Saved {
     pub(crate) fn create(root: &Path) -> Result<Self, Error> {
         fs::create_dir_all(root).map_err(|error| Error::new(root, error))?;
         if root.join(META).exists() {
-            return Err(Error::new(root, "holds a saved host already"));
+            return Err(Error::known(root, Reason::SavedAlready));
         }
         Ok(Self { root: root.to_owned(), looks: Vec::new(), answers: Answers::new() })
     }
@@ -58,7 +59,7 @@ impl Saved {
     pub(crate) fn open(root: &Path) -> Result<Self, Error> {
         let meta: Meta = read_json(&root.join(META))?;
         if meta.schema != SCHEMA {
-            return Err(Error::new(&root.join(META), format!("schema “{}” is not {SCHEMA}", meta.schema)));
+            return Err(Error::known(&root.join(META), Reason::OtherSchema(meta.schema)));
         }
         let answers = root.join(ANSWERS);
         let pairs: Vec<(Question, Answer)> = if answers.exists() { read_json(&answers)? } else { Vec::new() };
@@ -81,12 +82,13 @@ impl Saved {
         self.root.join(format!("look-{}", look + 1)).join(inside.collect::<PathBuf>())
     }
 
-    /// Opens a file of the look in progress for writing.
-    pub(crate) fn file(&self, name: &str) -> Result<fs::File, Error> {
+    /// Opens a file of the look in progress for writing; also its path.
+    pub(crate) fn file(&self, name: &str) -> Result<(PathBuf, fs::File), Error> {
         let path = self.path(self.looks.len(), name);
         let parent = path.parent().unwrap_or(&self.root);
         fs::create_dir_all(parent).map_err(|error| Error::new(parent, error))?;
-        fs::File::create(&path).map_err(|error| Error::new(&path, error))
+        let file = fs::File::create(&path).map_err(|error| Error::new(&path, error))?;
+        Ok((path, file))
     }
 
     /// Ends the look in progress.
@@ -101,6 +103,12 @@ impl Saved {
     /// What was answered; an answer that was not kept was not asked for.
     pub(crate) fn answer(&self, question: &Question) -> Answer {
         self.answers.get(question).cloned().unwrap_or(Err(Absent::NotAsked))
+    }
+
+    /// Redacts the answers that were kept.
+    pub(crate) fn redact(&mut self, redactor: &mut Redactor) {
+        let answers = std::mem::take(&mut self.answers);
+        self.answers = redactor.answers(answers.into_iter().collect()).into_iter().collect();
     }
 
     /// Keeps answers.

@@ -5,15 +5,15 @@ use std::collections::HashMap;
 use std::fs::File;
 use std::io::{self, ErrorKind, Write};
 use std::os::unix::fs::FileExt;
-use std::path::PathBuf;
 
 use nix::errno::Errno;
-use tcphealth_core::snapshot::{Absent, Stamp};
+use tcphealth_core::snapshot::{Absent, Answer, Question, Stamp};
 use tcphealth_core::wire::WireError;
 
 use crate::netlink::{Each, Ended, Failure, Netlink, Protocol, absent, feed};
+use crate::redact::Redactor;
 use crate::saved::{Entry, Look, Saved};
-use crate::{Error, clock};
+use crate::{Error, Reason, clock};
 
 /// A place to read from.
 #[derive(Debug)]
@@ -23,6 +23,8 @@ pub(crate) struct Source {
     damage: Option<Error>,
     /// The look in progress.
     look: Look,
+    /// What changes addresses and names in what is kept, or in what was.
+    redactor: Option<Redactor>,
 }
 
 #[derive(Debug)]
@@ -43,20 +45,29 @@ impl Source {
     }
 
     fn new(place: Place) -> Self {
-        Self { place, damage: None, look: Look::default() }
+        Self { place, damage: None, look: Look::default(), redactor: None }
+    }
+
+    /// From now on, what is kept is redacted, or what was kept.
+    pub(crate) fn redact(&mut self) {
+        let redactor = self.redactor.insert(Redactor::default());
+        if let Place::Frozen { saved, .. } = &mut self.place {
+            saved.redact(redactor);
+        }
+    }
+
+    /// Keeps answers, where something is kept.
+    pub(crate) fn keep(&mut self, mut found: Vec<(Question, Answer)>) -> Result<(), Error> {
+        let Place::Live { saved: Some(saved), .. } = &mut self.place else { return Ok(()) };
+        if let Some(redactor) = &mut self.redactor {
+            found = redactor.answers(found);
+        }
+        saved.keep(found)
     }
 
     /// Whether the kernel is asked.
     pub(crate) fn is_live(&self) -> bool {
         matches!(self.place, Place::Live { .. })
-    }
-
-    /// The directory that is written.
-    pub(crate) fn copy_to(&mut self) -> Option<&mut Saved> {
-        match &mut self.place {
-            Place::Live { saved, .. } => saved.as_mut(),
-            Place::Frozen { .. } => None,
-        }
     }
 
     /// The directory that is read.
@@ -76,9 +87,10 @@ impl Source {
                 let at = Stamp { begin_ns: clock::boot_ns(), end_ns: 0, wall_ns, utc_offset_seconds };
                 Look { at, ..Look::default() }
             }
-            Place::Frozen { saved, number } => saved.look(*number).cloned().ok_or_else(|| {
-                Error::new(&saved.path(*number, ""), format!("there are {} saved looks", saved.looks()))
-            })?,
+            Place::Frozen { saved, number } => saved
+                .look(*number)
+                .cloned()
+                .ok_or_else(|| Error::known(&saved.path(*number, ""), Reason::NoMoreLooks(saved.looks())))?,
         };
         Ok(())
     }
@@ -123,6 +135,9 @@ impl Source {
                 match std::fs::read(&path) {
                     Ok(bytes) => *buffer = bytes,
                     Err(error) => return Err(self.damaged(Error::new(&path, error))),
+                }
+                if let Some(redactor) = &mut self.redactor {
+                    redactor.text(name, buffer);
                 }
                 Ok(read_ns)
             }
@@ -170,10 +185,10 @@ impl Source {
             self.damage.get_or_insert(error);
             None
         });
-        let damage = &mut self.damage;
+        let (damage, redactor) = (&mut self.damage, &mut self.redactor);
         let ended = netlink.ask(request, &mut |chunk| {
-            if let Some(Err(error)) = copy.as_mut().map(|copy| copy.write_all(chunk)) {
-                damage.get_or_insert(Error::new(&PathBuf::from(name), error));
+            if let Some((path, Err(error))) = copy.as_mut().map(|(path, copy)| (path, write(copy, chunk, redactor))) {
+                damage.get_or_insert(Error::new(path, error));
             }
             feed(protocol.section(), chunk, each)
         })?;
@@ -187,14 +202,17 @@ impl Source {
         known(&self.look, name)?;
         let Place::Frozen { saved, number } = &self.place else { return Ok(()) };
         let path = saved.path(*number, name);
-        let bytes = match std::fs::read(&path) {
+        let mut bytes = match std::fs::read(&path) {
             Ok(bytes) => bytes,
             Err(error) => return Err(self.damaged(Error::new(&path, error))),
         };
+        if let Some(redactor) = &mut self.redactor {
+            redactor.messages(&mut bytes);
+        }
         match feed(protocol.section(), &bytes, each) {
             Ok(Ended::Done) => Ok(()),
             Ok(Ended::Refused(errno)) => Err(self.damaged(Error::new(&path, Errno::from_raw(errno).desc()))),
-            Ok(Ended::NotYet) => Err(self.damaged(Error::new(&path, "ends before the dump does"))),
+            Ok(Ended::NotYet) => Err(self.damaged(Error::known(&path, Reason::EndsEarly))),
             Err(error) => Err(self.damaged(Error::new(&path, error))),
         }
     }
@@ -234,13 +252,25 @@ impl Source {
 
     fn copy(&mut self, name: &str, bytes: &[u8]) {
         let Place::Live { saved: Some(saved), .. } = &self.place else { return };
+        let mut bytes = bytes.to_vec();
+        if let Some(redactor) = &mut self.redactor {
+            redactor.text(name, &mut bytes);
+        }
         let written = saved
             .file(name)
-            .and_then(|mut file| file.write_all(bytes).map_err(|error| Error::new(&PathBuf::from(name), error)));
+            .and_then(|(path, mut file)| file.write_all(&bytes).map_err(|error| Error::new(&path, error)));
         if let Err(error) = written {
             self.damage.get_or_insert(error);
         }
     }
+}
+
+/// Writes what the kernel said, or the same redacted.
+fn write(file: &mut File, chunk: &[u8], redactor: &mut Option<Redactor>) -> io::Result<()> {
+    let Some(redactor) = redactor else { return file.write_all(chunk) };
+    let mut chunk = chunk.to_vec();
+    redactor.messages(&mut chunk);
+    file.write_all(&chunk)
 }
 
 /// When it was read, if it was; what a directory does not speak of was not asked for.
