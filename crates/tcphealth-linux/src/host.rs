@@ -189,7 +189,7 @@ impl Host {
 
     /// Whether this host has so many sockets that loading a program is cheaper than asking for them one by one.
     fn pays(&mut self) -> bool {
-        self.is_live() && self.source.copy_to().is_none() && sockets::number(&mut self.source) >= WALK_FROM
+        self.is_live() && !self.source.is_kept() && sockets::number(&mut self.source) >= WALK_FROM
     }
 
     /// Answers what has not been answered yet, in at most `budget` and a little. A frozen host answers what was kept; the rest

@@ -48,6 +48,11 @@ impl Source {
         Self { place, damage: None, look: Look::default(), redactor: None }
     }
 
+    /// Whether a copy is kept of everything that is read.
+    pub(crate) fn is_kept(&self) -> bool {
+        matches!(self.place, Place::Live { saved: Some(_), .. })
+    }
+
     /// From now on, what is kept is redacted, or what was kept.
     pub(crate) fn redact(&mut self) {
         let redactor = self.redactor.insert(Redactor::default());
@@ -245,7 +250,7 @@ impl Source {
     }
 
     fn remember(&mut self, name: &str, read_ns: u64, absent: Option<&Absent>) {
-        if matches!(self.place, Place::Live { saved: Some(_), .. }) {
+        if self.is_kept() {
             self.look.reads.insert(name.to_owned(), Entry { read_ns, absent: absent.cloned() });
         }
     }

@@ -7,7 +7,8 @@ use std::time::Duration;
 use clap::builder::PossibleValuesParser;
 use clap::{Args, ColorChoice, CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum};
 use tcphealth_core::format::Format;
-use tcphealth_core::words::Lang;
+use tcphealth_core::text;
+use tcphealth_core::words::{Lang, Text};
 
 use crate::command::Column;
 use crate::when::{self, When};
@@ -22,6 +23,9 @@ const EXAMPLES: &str = "Examples:
   tcphealth why close-wait-leak            one finding with all its evidence
   tcphealth states                         the state diagram with the sockets in each state
   tcphealth sockets state close-wait --by process
+  tcphealth path 203.0.113.9:443           response time and loss of each hop, on the service's own port
+  tcphealth explain retrans/s              what a word means: a rule, a state, a column, a counter
+  tcphealth sar -n TCP,ETCP 5              sar's own reports
 ";
 
 /// Tells whether this host's TCP is healthy, and if not: what is wrong, who is responsible, what to do.
@@ -72,6 +76,20 @@ pub(crate) enum Command {
     Explain(ExplainArgs),
     /// The catalogue of rules with their limits.
     Rules(RulesArgs),
+    /// The network reports of sysstat's sar, live or from its files: sar's own options, columns and exit statuses.
+    #[command(disable_help_flag = true)]
+    Sar(SysstatArgs),
+    /// The same for programs, as sysstat's sadf writes them: sadf's own options, formats and exit statuses.
+    #[command(disable_help_flag = true)]
+    Sadf(SysstatArgs),
+}
+
+/// What `sar` and `sadf` need: they read it themselves, for their syntax is sysstat's.
+#[derive(Debug, Args)]
+pub(crate) struct SysstatArgs {
+    /// As sar(1) and sadf(1) say, such as: -n DEV,TCP,ETCP 5.
+    #[arg(value_name = "ARGUMENTS", trailing_var_arg = true, allow_hyphen_values = true)]
+    pub(crate) words: Vec<OsString>,
 }
 
 /// Where to look, and for how long.
@@ -106,6 +124,12 @@ pub(crate) struct CheckArgs {
     /// Keep everything that is read, to judge it again with --from.
     #[arg(long, value_name = "DIR", conflicts_with_all = ["from", "at"])]
     pub(crate) save: Option<PathBuf>,
+    /// Replace addresses, host and process names, the same one always by the same: in what --save keeps, or what --from tells.
+    #[arg(long)]
+    pub(crate) redact: bool,
+    /// What the counters say since boot, as context only: never a verdict, and no finding above info.
+    #[arg(long, conflicts_with_all = ["window", "path", "every"])]
+    pub(crate) since_boot: bool,
     /// Judge again and again, one line a window of this length; counts of losses fade with a half-life of a minute.
     #[arg(long, value_name = "TIME", value_parser = duration, conflicts_with_all = ["from", "at", "window", "save", "timeout"])]
     pub(crate) every: Option<Duration>,
@@ -240,6 +264,22 @@ impl By {
             Self::Subnet => "subnet",
             Self::Cgroup => "cgroup",
             Self::Netns => "netns",
+        }
+    }
+}
+
+impl By {
+    /// The title of its column for people.
+    pub(crate) fn title(self) -> Text {
+        match self {
+            Self::State => text! { en: "state", ko: "상태" },
+            Self::Process => text! { en: "process", ko: "프로세스" },
+            Self::Listener => text! { en: "listener", ko: "리스너" },
+            Self::Destination => text! { en: "destination", ko: "목적지" },
+            Self::Peer => text! { en: "peer", ko: "상대" },
+            Self::Subnet => text! { en: "subnet", ko: "서브넷" },
+            Self::Cgroup => text! { en: "cgroup", ko: "cgroup" },
+            Self::Netns => text! { en: "netns", ko: "네임스페이스" },
         }
     }
 }

@@ -43,9 +43,11 @@ pub(crate) fn run(words: Vec<OsString>) -> ExitCode {
         Command::Doctor(args) => doctor::run(args, &speech),
         Command::Explain(args) => explain::run(args, &speech),
         Command::Rules(args) => rules::run(args, &speech),
+        Command::Sar(args) => Ok(sar::run(&args.words).into()),
+        Command::Sadf(args) => Ok(sadf::run(&args.words).into()),
     };
     done.unwrap_or_else(|error| {
-        eprintln!("tcphealth: {error:#}");
+        speech::complain(&error, speech.lang);
         ExitCode::from(if failed == 3 { 3 } else { 1 })
     })
 }

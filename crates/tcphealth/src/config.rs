@@ -2,9 +2,13 @@
 
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context, anyhow, bail};
+use anyhow::Context;
 use tcphealth_core::rules::Limits;
+use tcphealth_core::say;
+use tcphealth_core::words::Message;
 use toml::de::{DeTable, DeValue};
+
+use crate::speech::Complaint;
 
 const SYSTEM: &str = "/etc/tcphealth/config.toml";
 
@@ -30,25 +34,39 @@ fn user_file() -> Option<PathBuf> {
 /// Sets what one file says: `[limits]` with a number a line.
 fn apply(limits: &mut Limits, file: &Path, text: &str) -> anyhow::Result<()> {
     let place = |at: usize| format!("{}:{}", file.display(), line_and_column(text, at));
+    let wrong = |at: usize, words: Message| {
+        Complaint(say! { en: "{place}: {words}", ko: "{place}: {words}", place = place(at); words = words })
+    };
     let document = DeTable::parse(text).map_err(|error| {
         let at = error.span().map_or(0, |span| span.start);
-        anyhow!("{}: {}", place(at), error.message())
+        wrong(at, Message::same(error.message()))
     })?;
     for (section, value) in document.get_ref() {
         let at = section.span().start;
         let DeValue::Table(table) = value.get_ref() else {
-            bail!("{}: unknown key “{}”", place(at), section.get_ref());
+            return Err(wrong(at, unknown_key(section.get_ref())).into());
         };
         if section.get_ref() != "limits" {
-            bail!("{}: unknown section “{}”", place(at), section.get_ref());
+            return Err(wrong(at, unknown_section(section.get_ref())).into());
         }
         for (key, value) in table {
-            let number = number(value.get_ref())
-                .ok_or_else(|| anyhow!("{}: “{}” must be a number", place(value.span().start), key.get_ref()))?;
-            limits.set(key.get_ref(), number).map_err(|error| anyhow!("{}: {error}", place(key.span().start)))?;
+            let number = number(value.get_ref()).ok_or_else(|| wrong(value.span().start, no_number(key.get_ref())))?;
+            limits.set(key.get_ref(), number).map_err(|error| wrong(key.span().start, error.words()))?;
         }
     }
     Ok(())
+}
+
+fn unknown_key(key: &str) -> Message {
+    say! { en: "unknown key “{key}”", ko: "알 수 없는 키 “{key}”", key = key }
+}
+
+fn unknown_section(name: &str) -> Message {
+    say! { en: "unknown section “{name}”", ko: "알 수 없는 섹션 “{name}”", name = name }
+}
+
+fn no_number(key: &str) -> Message {
+    say! { en: "“{key}” must be a number", ko: "“{key}” 값은 0 이상의 수여야 함", key = key }
 }
 
 fn number(value: &DeValue) -> Option<f64> {

@@ -53,6 +53,12 @@ impl Examiner<'_> {
         self.report(&first, Some(&second), heard)
     }
 
+    /// What one look says of the time since boot.
+    pub(crate) fn since_boot(&mut self) -> anyhow::Result<Report> {
+        let (now, _) = self.host.look(Pass::First)?;
+        Ok(self.report(&now.at_boot(), Some(&now), Answers::new())?.into_context())
+    }
+
     /// The window that begins where another ended; also returns the look that ends it.
     pub(crate) fn next(
         &mut self,

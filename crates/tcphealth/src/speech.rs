@@ -1,11 +1,15 @@
 //! How the program speaks: in which language, in which colours, how wide; and where what it says goes.
 
 use std::ffi::OsString;
+use std::fmt;
 use std::io::{self, IsTerminal, Write};
 
 use clap::ColorChoice;
 use tcphealth_core::format::{Format, Style};
-use tcphealth_core::words::Lang;
+use tcphealth_core::say;
+use tcphealth_core::window::Break;
+use tcphealth_core::words::{Lang, Message};
+use tcphealth_linux::Reason;
 
 use crate::args::{Line, Tongue};
 
@@ -97,6 +101,52 @@ pub(crate) fn ignore_broken_pipe(done: io::Result<()>) -> io::Result<()> {
     match done {
         Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
         done => done,
+    }
+}
+
+/// What was typed or configured wrongly, in words of our own.
+#[derive(Debug)]
+pub(crate) struct Complaint(pub(crate) Message);
+
+impl fmt::Display for Complaint {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0.en)
+    }
+}
+
+impl std::error::Error for Complaint {}
+
+/// Tells an error with its causes, on one line of standard error.
+pub(crate) fn complain(error: &anyhow::Error, lang: Lang) {
+    let causes: Vec<String> = error.chain().map(|cause| told(cause, lang)).collect();
+    eprintln!("tcphealth: {}", causes.join(": "));
+}
+
+/// In our words where there are some; a system or a parser keeps its own.
+fn told(cause: &(dyn std::error::Error + 'static), lang: Lang) -> String {
+    if let Some(Complaint(words)) = cause.downcast_ref() {
+        return words.get(lang).to_owned();
+    }
+    if let Some(broken) = cause.downcast_ref::<Break>() {
+        return broken.words().get(lang).to_owned();
+    }
+    match cause.downcast_ref::<tcphealth_linux::Error>() {
+        Some(error) => format!("{}: {}", error.place.display(), reason(&error.reason).get(lang)),
+        None => cause.to_string(),
+    }
+}
+
+fn reason(reason: &Reason) -> Message {
+    match reason {
+        Reason::Told(words) => Message::same(words),
+        Reason::SavedAlready => say! { en: "holds a saved host already", ko: "이미 저장된 호스트가 들어 있음" },
+        Reason::EndsEarly => say! { en: "ends before the dump does", ko: "덤프가 끝나기 전에 잘려 있음" },
+        Reason::NoMoreLooks(looks) => {
+            say! { en: "there are {looks} saved looks", ko: "저장된 관찰은 {looks}번뿐임", looks = looks }
+        }
+        Reason::OtherSchema(schema) => {
+            say! { en: "“{schema}” is no form that this version reads", ko: "“{schema}”은(는) 이 버전이 읽는 형식이 아님", schema = schema }
+        }
     }
 }
 

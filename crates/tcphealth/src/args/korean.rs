@@ -134,7 +134,52 @@ const TEXTS: &[(&str, &str)] = &[
         "최대 크기 패킷이 사라지는 홉도 찾는다 (데이터그램으로)",
     ),
     ("How to print the result", "출력 형식"),
+    (
+        "The network reports of sysstat's sar, live or from its files: sar's own options, columns and exit statuses",
+        "sysstat sar의 네트워크 보고서, 실시간 또는 파일에서. 옵션, 열, 종료 상태가 sar와 같다",
+    ),
+    (
+        "The same for programs, as sysstat's sadf writes them: sadf's own options, formats and exit statuses",
+        "같은 내용을 프로그램용으로, sysstat sadf처럼 쓴다. 옵션, 형식, 종료 상태가 sadf와 같다",
+    ),
+    ("As sar(1) and sadf(1) say, such as: -n DEV,TCP,ETCP 5", "sar(1)와 sadf(1)에 나온 대로. 예: -n DEV,TCP,ETCP 5"),
+    (
+        "Replace addresses, host and process names, the same one always by the same: in what --save keeps, or what --from tells",
+        "주소, 호스트 이름, 프로세스 이름을 바꾼다. 같은 것은 언제나 같은 것으로: --save가 남기는 것 또는 --from이 말하는 것에서",
+    ),
+    (
+        "What the counters say since boot, as context only: never a verdict, and no finding above info",
+        "부팅 이후의 카운터가 말하는 것. 참고용일 뿐 판정이 아니며 info를 넘는 진단은 없다",
+    ),
+    (
+        "Which hop on the way to a peer loses or delays packets.\n\nThe probes are SYNs to the service's own port and need no \
+         privilege. A loss of 2 % needs 150 probes a hop: 2 min 38 s. Exit status: 0 nothing to blame, 1 a segment is blamed, \
+         3 the path could not be probed.",
+        "상대까지 가는 길에서 어느 홉이 패킷을 잃거나 늦추는지.\n\n서비스 포트로 보내는 SYN으로 탐침하며 권한이 필요 없다. 2 % 손실을 보려면 \
+         홉마다 150번, 2분 38초가 걸린다. 종료 상태: 0 문제없음, 1 문제 구간을 찾음, 3 탐침하지 못함.",
+    ),
+    (super::EXAMPLES, EXAMPLES),
+    (super::SOCKETS_EXAMPLES, SOCKETS_EXAMPLES),
 ];
+
+const EXAMPLES: &str = "예:
+  tcphealth                                6초 만에 이 호스트의 판정
+  tcphealth check --window 30s --lang en   더 오래 보고 영어로 말하기
+  tcphealth check --format nagios          모니터링 시스템용 한 줄. 종료 상태 0, 1, 2, 3
+  tcphealth why close-wait-leak            진단 하나와 모든 근거
+  tcphealth states                         상태도와 상태별 소켓 수
+  tcphealth sockets state close-wait --by process
+  tcphealth path 203.0.113.9:443           서비스 포트로 잰 홉별 응답 시간과 손실
+  tcphealth explain retrans/s              낱말의 뜻: 규칙, 상태, 열, 카운터
+  tcphealth sar -n TCP,ETCP 5              sar와 같은 보고서
+";
+
+const SOCKETS_EXAMPLES: &str = "예:
+  tcphealth sockets state close-wait --by process
+  tcphealth sockets state time-wait and dst 10.0.0.0/8 --by destination --limit 10
+  tcphealth sockets '( dport = :443 or dport = :80 ) and not dst 192.0.2.0/24'
+  tcphealth sockets state established --sort total_retrans --limit 5 --format json
+";
 
 /// Headings, and the sentence of the flags that clap makes itself.
 const TEMPLATE: &str = "{before-help}{about-with-newline}\n사용법: {usage}\n\n{all-args}{after-help}";
@@ -146,14 +191,27 @@ fn korean(english: &str) -> Option<&'static str> {
 /// The same command line, explained in Korean.
 pub(super) fn translated(mut command: Command) -> Command {
     if let Some(about) = command.get_about().and_then(|about| korean(&about.to_string())) {
-        command = command.about(about).long_about(None);
+        let long = command.get_long_about().and_then(|long| korean(&long.to_string()));
+        command = command.about(about).long_about(long);
+    }
+    if let Some(examples) = command.get_after_help().and_then(|examples| korean(&examples.to_string())) {
+        command = command.after_help(examples);
     }
     let helps: Vec<(clap::Id, &str)> = command
         .get_arguments()
         .filter_map(|arg| Some((arg.get_id().clone(), korean(&arg.get_help()?.to_string())?)))
         .collect();
     for (id, help) in helps {
-        command = command.mut_arg(id, |arg| arg.help(help).long_help(None));
+        command = command.mut_arg(id, |arg| {
+            // clap explains each possible value in its own English: the names alone need no translation.
+            let values = arg.get_possible_values();
+            if values.is_empty() || !arg.get_action().takes_values() {
+                return arg.help(help).long_help(None);
+            }
+            let names: Vec<&str> = values.iter().map(clap::builder::PossibleValue::get_name).collect();
+            let help = format!("{help} [가능한 값: {}]", names.join(", "));
+            arg.help(help).long_help(None).hide_possible_values(true)
+        });
     }
     let names: Vec<String> = command.get_subcommands().map(|sub| sub.get_name().to_owned()).collect();
     for name in names {
@@ -168,7 +226,9 @@ mod tests {
     use clap::CommandFactory;
 
     fn lacking(command: &Command, found: &mut Vec<String>) {
-        let helps = command.get_arguments().filter_map(clap::Arg::get_help).chain(command.get_about());
+        let arguments = command.get_arguments().flat_map(|arg| [arg.get_help(), arg.get_long_help()]);
+        let own = [command.get_about(), command.get_long_about(), command.get_after_help()];
+        let helps = arguments.chain(own).flatten();
         let made_by_clap = ["Print help", "Print version"];
         found.extend(
             helps.map(ToString::to_string).filter(|english| {
@@ -183,6 +243,11 @@ mod tests {
         let mut found = Vec::new();
         lacking(&super::super::Line::command(), &mut found);
         assert!(found.is_empty(), "without Korean in args/korean.rs: {found:#?}");
+    }
+
+    #[test]
+    fn the_translated_command_line_is_sound() {
+        translated(super::super::Line::command()).debug_assert();
     }
 
     #[test]

@@ -11,13 +11,14 @@ use tcphealth_core::format::Format;
 use tcphealth_core::path::{INTERVAL_US, span};
 use tcphealth_core::report::{Report, Word};
 use tcphealth_core::say;
+use tcphealth_core::words::Lang;
 use tcphealth_linux::Host;
 
 use crate::args::{CheckArgs, LookArgs};
 use crate::config;
 use crate::examine::Examiner;
 use crate::progress::Progress;
-use crate::speech::{self, Speech};
+use crate::speech::{self, Complaint, Speech};
 use crate::store::{self, Past, Store};
 
 mod every;
@@ -31,25 +32,45 @@ const WINDOW: Duration = Duration::from_secs(5);
 pub(crate) fn run(args: &CheckArgs, speech: &Speech) -> anyhow::Result<ExitCode> {
     let format = Format::named(&args.format).expect("the command line takes only names of formats");
     if let Some(time) = args.timeout {
-        give_up_after(time, format);
+        give_up_after(time, format, speech.lang);
     }
     if let Some(report) = recorded(&args.look)? {
+        if args.redact || args.since_boot {
+            let words = say! {
+                en: "--redact and --since-boot are for this host or a saved one, not for a recording",
+                ko: "--redact와 --since-boot는 이 호스트나 저장한 호스트에만 쓰며 기록에는 쓸 수 없음"
+            };
+            return Err(Complaint(words).into());
+        }
         return print(&report, format, speech);
     }
     let mut host = host(args.look.from.as_deref(), args.look.netns.as_deref(), args.save.as_deref())?;
+    if args.redact {
+        if args.save.is_none() && args.look.from.is_none() {
+            let words =
+                say! { en: "--redact goes with --save or --from", ko: "--redact는 --save나 --from과 함께 쓴다" };
+            return Err(Complaint(words).into());
+        }
+        host = host.redacting();
+    }
     if let Some(rounds) = args.path {
         host = host.probing(rounds);
         announce(rounds, speech);
     }
     if let Some(window) = args.every {
         if !format.is_a_line() {
-            bail!("--every prints text or json, a line a window");
+            let words = say! {
+                en: "--every prints text or json, a line a window",
+                ko: "--every는 text나 json으로만, 구간마다 한 줄씩 출력함"
+            };
+            return Err(Complaint(words).into());
         }
         let limits = config::limits()?;
         let every = Every { window, count: args.count, format, limits: &limits, speech };
         return Ok(ExitCode::from(every.run(host)?.status()));
     }
-    print(&look(host, &args.look, speech)?, format, speech)
+    let report = if args.since_boot { since_boot(host, speech)? } else { look(host, &args.look, speech)? };
+    print(&report, format, speech)
 }
 
 fn print(report: &Report, format: Format, speech: &Speech) -> anyhow::Result<ExitCode> {
@@ -107,14 +128,25 @@ pub(crate) fn look(mut host: Host, look: &LookArgs, speech: &Speech) -> anyhow::
     report
 }
 
+fn since_boot(mut host: Host, speech: &Speech) -> anyhow::Result<Report> {
+    let limits = config::limits()?;
+    let mut progress = Progress::new(speech);
+    Examiner { host: &mut host, limits: &limits, meanwhile: &mut progress }.since_boot()
+}
+
 /// A monitoring system must never hang: when the time is over, the host is unknown.
-fn give_up_after(time: Duration, format: Format) {
+fn give_up_after(time: Duration, format: Format, lang: Lang) {
     thread::spawn(move || {
         thread::sleep(time);
+        let late = say! {
+            en: "not judged within {seconds} s",
+            ko: "{seconds}초 안에 판정하지 못함",
+            seconds = time.as_secs_f64()
+        };
         if format == Format::Nagios {
-            let _ = writeln!(io::stdout(), "TCPHEALTH UNKNOWN - not judged within {} s", time.as_secs_f64());
+            let _ = writeln!(io::stdout(), "TCPHEALTH UNKNOWN - {}", late.get(lang));
         }
-        eprintln!("tcphealth: not judged within {} s", time.as_secs_f64());
+        speech::complain(&Complaint(late).into(), lang);
         std::process::exit(i32::from(Word::Unknown.status()));
     });
 }

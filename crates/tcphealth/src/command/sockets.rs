@@ -3,15 +3,16 @@
 use std::io::{self, BufWriter, Write};
 use std::process::ExitCode;
 
-use anyhow::anyhow;
 use tcphealth_core::rules::reason_of;
-use tcphealth_core::snapshot::Socket;
+use tcphealth_core::say;
+use tcphealth_core::snapshot::{Absent, Socket};
 use tcphealth_core::wire::sock_diag::{CONG, Family, INFO, SKMEMINFO};
+use tcphealth_core::words::Lang;
 use tcphealth_linux::{Host, Request};
 
 use super::check;
 use crate::args::{SocketsArgs, Table};
-use crate::speech::{self, Speech};
+use crate::speech::{self, Complaint, Speech};
 
 mod columns;
 mod filter;
@@ -23,20 +24,20 @@ pub(crate) use columns::Column;
 use filter::Filter;
 
 /// Prints what the filter takes.
-pub(crate) fn run(args: &SocketsArgs, _: &Speech) -> anyhow::Result<ExitCode> {
+pub(crate) fn run(args: &SocketsArgs, speech: &Speech) -> anyhow::Result<ExitCode> {
     let filter = match Filter::parse(&args.filter) {
         Ok(filter) => filter,
         Err(error) => {
-            eprintln!("tcphealth: {error:#}");
+            speech::complain(&Complaint(error).into(), speech.lang);
             return Ok(ExitCode::from(2));
         }
     };
     let mut host = check::host(args.from.as_deref(), args.netns.as_deref(), None)?;
     let mut out = BufWriter::new(io::stdout().lock());
     let printed = if args.by.is_empty() {
-        list::run(&mut host, &filter, args, &mut out)
+        list::run(&mut host, &filter, args, (speech.lang, &mut out))
     } else {
-        group::run(&mut host, &filter, args, &mut out)
+        group::run(&mut host, &filter, args, (speech.lang, &mut out))
     };
     let printed = printed.and_then(|()| Ok(out.flush()?));
     match printed.map_err(anyhow::Error::downcast::<io::Error>) {
@@ -68,6 +69,24 @@ fn each(
             done = take(socket);
         }
     });
-    visited.map_err(|absent| anyhow!("the sockets: {}", reason_of(&absent).en))?;
+    visited.map_err(|absent| unread(&absent))?;
     Ok(done?)
+}
+
+/// Why there is no table.
+pub(super) fn unread(absent: &Absent) -> Complaint {
+    Complaint(say! { en: "the sockets: {why}", ko: "소켓 목록: {why}"; why = reason_of(absent) })
+}
+
+/// Says beside the table what is not in it: lines over the limit, and owners that nobody had the time to find.
+fn note(left_out: usize, unnamed: usize, lang: Lang) {
+    let over = say! { en: "{count} more were left out", ko: "{count}개는 생략함", count = left_out };
+    let late = say! {
+        en: "the process behind {count} sockets was not found in time",
+        ko: "소켓 {count}개의 프로세스는 시간 안에 찾지 못함",
+        count = unnamed
+    };
+    for (_, words) in [(left_out, over), (unnamed, late)].iter().filter(|(count, _)| *count > 0) {
+        eprintln!("{}", words.get(lang));
+    }
 }

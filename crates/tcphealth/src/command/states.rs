@@ -3,14 +3,12 @@
 use std::fmt::Write;
 use std::process::ExitCode;
 
-use anyhow::anyhow;
 use serde_json::{Map, Value, json};
 use tcphealth_core::format::wrap;
-use tcphealth_core::rules::reason_of;
 use tcphealth_core::snapshot::{State, StateCounts};
 use tcphealth_core::{say, text};
 
-use super::check;
+use super::{check, sockets};
 use crate::args::{StatesArgs, TextOrJson};
 use crate::speech::{self, Speech};
 
@@ -43,7 +41,7 @@ pub(crate) fn run(args: &StatesArgs, speech: &Speech) -> anyhow::Result<ExitCode
     let mut counts = StateCounts::default();
     let states = State::ALL.iter().fold(0, |mask, state| mask | state.bit());
     host.sockets_in_brief(states, false, &mut |socket| counts.add(socket.state))
-        .map_err(|absent| anyhow!("the sockets: {}", reason_of(&absent).get(speech.lang)))?;
+        .map_err(|absent| sockets::unread(&absent))?;
     let text = match args.format {
         TextOrJson::Text => text(&counts, speech),
         TextOrJson::Json => json(&counts, host.identity()?.netns),

@@ -4,18 +4,23 @@ use std::process::ExitCode;
 
 use tcphealth_core::format::{Format, Style, finding_in_full, wrap};
 use tcphealth_core::report::{Check, Finding, Report};
-use tcphealth_core::rules;
 use tcphealth_core::words::Message;
+use tcphealth_core::{rules, say};
 
 use super::check;
 use crate::args::WhyArgs;
-use crate::speech::{self, Speech};
+use crate::speech::{self, Complaint, Speech};
 
 /// Looks again and prints.
 pub(crate) fn run(args: &WhyArgs, speech: &Speech) -> anyhow::Result<ExitCode> {
     let rule = args.what.split('@').next().unwrap_or_default();
     if rules::rule(rule).is_none() {
-        eprintln!("tcphealth: there is no rule “{rule}”; `tcphealth rules` lists them");
+        let unknown = say! {
+            en: "there is no rule “{rule}”; `tcphealth rules` lists them",
+            ko: "“{rule}”(이)라는 규칙은 없음. `tcphealth rules`가 전체 목록을 보여 줌",
+            rule = rule
+        };
+        speech::complain(&Complaint(unknown).into(), speech.lang);
         return Ok(ExitCode::from(2));
     }
     let report = if let Some(report) = check::recorded(&args.look)? {

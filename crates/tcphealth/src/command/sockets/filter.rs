@@ -4,8 +4,11 @@
 
 use std::net::{IpAddr, ToSocketAddrs};
 
-use anyhow::{Context, anyhow, bail};
+use tcphealth_core::say;
 use tcphealth_core::snapshot::{Endpoint, Socket, State};
+use tcphealth_core::words::Message;
+
+type Parsed<T> = Result<T, Message>;
 
 /// Which sockets are meant.
 #[derive(Debug)]
@@ -70,22 +73,27 @@ impl Filter {
             && self.expression.as_ref().is_none_or(|expression| expression.takes(socket))
     }
 
+    /// Every socket.
+    pub(crate) fn all() -> Self {
+        Self { states: ALL, expression: None }
+    }
+
     /// Reads the words of a command line.
-    pub(crate) fn parse(words: &[String]) -> anyhow::Result<Self> {
+    pub(crate) fn parse(words: &[String]) -> Parsed<Self> {
         let tokens = tokens(words);
         let mut reader = Reader { tokens: &tokens, at: 0 };
-        let mut states = reader.states().with_context(|| reader.place())?;
+        let mut states = reader.states().map_err(|wrong| reader.here(wrong))?;
         if !reader.skip(&["and", "&", "&&"]) && reader.peek().is_some_and(|word| matches!(word, "or" | "|" | "||")) {
             // `state A or …`: a state among other predicates, which the kernel cannot choose by.
             (reader.at, states) = (0, ALL);
         }
         let expression = match reader.peek() {
-            Some(_) => Some(reader.or().with_context(|| reader.place())?),
+            Some(_) => Some(reader.or().map_err(|wrong| reader.here(wrong))?),
             None => None,
         };
         if reader.peek().is_some() {
-            let place = reader.place();
-            return Err(anyhow!("a bracket closes that was never opened").context(place));
+            let wrong = say! { en: "a bracket closes that was never opened", ko: "열리지 않은 괄호를 닫음" };
+            return Err(reader.here(wrong));
         }
         Ok(Self { states, expression })
     }
@@ -201,15 +209,19 @@ impl Reader<'_> {
         is
     }
 
-    /// Where reading stopped.
-    fn place(&self) -> String {
+    /// What is wrong where reading stopped.
+    fn here(&self, wrong: Message) -> Message {
         let at = self.at.min(self.tokens.len());
         let before = self.tokens.get(..at).unwrap_or_default().join(" ");
-        format!("the filter, at the end of “{before}”")
+        say! {
+            en: "the filter, at the end of “{before}”: {wrong}",
+            ko: "필터의 “{before}” 끝에서: {wrong}",
+            before = before; wrong = wrong
+        }
     }
 
     /// `state A state B exclude C`, before everything else.
-    fn states(&mut self) -> anyhow::Result<u32> {
+    fn states(&mut self) -> Parsed<u32> {
         let (mut with, mut without) = (0, 0);
         loop {
             if self.skip(&["state"]) {
@@ -222,8 +234,8 @@ impl Reader<'_> {
         }
     }
 
-    fn state(&mut self) -> anyhow::Result<u32> {
-        let word = self.next().ok_or_else(|| anyhow!("the name of a state is missing"))?;
+    fn state(&mut self) -> Parsed<u32> {
+        let word = self.next().ok_or_else(|| say! { en: "the name of a state is missing", ko: "상태 이름이 없음" })?;
         let plain = |text: &str| text.replace(['-', '_'], "").to_lowercase();
         let wanted = plain(word);
         let group = GROUPS.iter().find(|(name, _)| *name == wanted).map(|(_, mask)| *mask);
@@ -233,10 +245,10 @@ impl Reader<'_> {
         group
             .or(spelling)
             .or_else(|| state.map(|state| state.bit()))
-            .ok_or_else(|| anyhow!("there is no state “{word}”"))
+            .ok_or_else(|| say! { en: "there is no state “{word}”", ko: "“{word}”(이)라는 상태는 없음", word = word })
     }
 
-    fn or(&mut self) -> anyhow::Result<Expression> {
+    fn or(&mut self) -> Parsed<Expression> {
         let mut left = self.and()?;
         while self.skip(&["or", "|", "||"]) {
             left = Expression::Or(Box::new(left), Box::new(self.and()?));
@@ -244,7 +256,7 @@ impl Reader<'_> {
         Ok(left)
     }
 
-    fn and(&mut self) -> anyhow::Result<Expression> {
+    fn and(&mut self) -> Parsed<Expression> {
         let mut left = self.not()?;
         while self.skip(&["and", "&", "&&"]) || self.begins_predicate() {
             left = Expression::And(Box::new(left), Box::new(self.not()?));
@@ -256,22 +268,23 @@ impl Reader<'_> {
         self.peek().is_some_and(|word| !matches!(word, "or" | "|" | "||" | ")"))
     }
 
-    fn not(&mut self) -> anyhow::Result<Expression> {
+    fn not(&mut self) -> Parsed<Expression> {
         if self.skip(&["not", "!"]) {
             return Ok(Expression::Not(Box::new(self.not()?)));
         }
         if self.skip(&["("]) {
             let inner = self.or()?;
             if !self.skip(&[")"]) {
-                bail!("a bracket is not closed");
+                return Err(say! { en: "a bracket is not closed", ko: "괄호가 닫히지 않음" });
             }
             return Ok(inner);
         }
         self.predicate()
     }
 
-    fn predicate(&mut self) -> anyhow::Result<Expression> {
-        let word = self.next().ok_or_else(|| anyhow!("something must follow"))?.to_owned();
+    fn predicate(&mut self) -> Parsed<Expression> {
+        let word =
+            self.next().ok_or_else(|| say! { en: "something must follow", ko: "뒤에 무언가가 와야 함" })?.to_owned();
         match word.as_str() {
             "state" => return Ok(Expression::State(self.state()?)),
             "exclude" => return Ok(Expression::State(ALL & !self.state()?)),
@@ -283,9 +296,15 @@ impl Reader<'_> {
         let side = match word.as_str() {
             "sport" | "src" => Side::Local,
             "dport" | "dst" => Side::Remote,
-            _ => bail!("“{word}” is none of sport, dport, src, dst, state, exclude, and, or, not"),
+            _ => {
+                return Err(say! {
+                    en: "“{word}” is none of sport, dport, src, dst, state, exclude, and, or, not",
+                    ko: "“{word}”은(는) sport, dport, src, dst, state, exclude, and, or, not 가운데 하나가 아님",
+                    word = word
+                });
+            }
         };
-        let value = self.next().ok_or_else(|| anyhow!("{word} of what?"))?;
+        let value = self.next().ok_or_else(|| say! { en: "{word} of what?", ko: "{word}의 값이 없음", word = word })?;
         if word.ends_with("port") {
             return Ok(Expression::Port(side, compare, port(value.strip_prefix(':').unwrap_or(value))?));
         }
@@ -293,18 +312,22 @@ impl Reader<'_> {
         match compare {
             Compare::Equal => Ok(address),
             Compare::Unequal => Ok(Expression::Not(Box::new(address))),
-            _ => bail!("addresses have no order: use sport or dport"),
+            _ => Err(say! {
+                en: "addresses have no order: use sport or dport",
+                ko: "주소에는 크고 작음이 없음: sport나 dport를 쓸 것"
+            }),
         }
     }
 }
 
 /// A port by its number, or by its name in /etc/services.
-fn port(text: &str) -> anyhow::Result<u16> {
+fn port(text: &str) -> Parsed<u16> {
     if let Ok(number) = text.parse() {
         return Ok(number);
     }
     let services = std::fs::read_to_string("/etc/services").unwrap_or_default();
-    named_port(&services, text).ok_or_else(|| anyhow!("“{text}” is no port"))
+    named_port(&services, text)
+        .ok_or_else(|| say! { en: "“{text}” is no port", ko: "“{text}”은(는) 포트가 아님", text = text })
 }
 
 fn named_port(services: &str, name: &str) -> Option<u16> {
@@ -317,31 +340,36 @@ fn named_port(services: &str, name: &str) -> Option<u16> {
 }
 
 /// `10.0.0.0/8`, `10.0.0.1:443`, `[2001:db8::1]:443`, `2001:db8::/32`, `:443`, `*:443`, or a host name.
-fn place(text: &str) -> anyhow::Result<Place> {
-    if let Ok(network) = network(text) {
-        return Ok(Place { network: Some(network), port: None });
+fn place(text: &str) -> Parsed<Place> {
+    if let Some(network) = network(text) {
+        return Ok(Place { network: Some(network?), port: None });
     }
     let (host, port_text) = text.rsplit_once(':').map_or((text, None), |(host, port)| (host, Some(port)));
     let port = port_text.filter(|port| *port != "*").map(port).transpose()?;
     let host = host.trim_start_matches('[').trim_end_matches(']');
-    let network = if host.is_empty() || host == "*" { None } else { Some(network(host).or_else(|_| resolve(host))?) };
+    let network =
+        if host.is_empty() || host == "*" { None } else { Some(network(host).unwrap_or_else(|| resolve(host))?) };
     Ok(Place { network, port })
 }
 
-fn network(text: &str) -> anyhow::Result<(IpAddr, u8)> {
+/// An address and the length of its prefix; `None` when the text is no address.
+fn network(text: &str) -> Option<Parsed<(IpAddr, u8)>> {
     let (address, length) = text.split_once('/').map_or((text, None), |(address, length)| (address, Some(length)));
-    let address: IpAddr = address.trim_start_matches('[').trim_end_matches(']').parse()?;
-    let width = if address.is_ipv4() { 32 } else { 128 };
-    let length = length.map_or(Ok(width), str::parse)?;
-    if length > width {
-        bail!("“/{length}” is longer than the address");
-    }
-    Ok((address.to_canonical(), if address.to_canonical() == address { length } else { length.saturating_sub(96) }))
+    let address: IpAddr = address.trim_start_matches('[').trim_end_matches(']').parse().ok()?;
+    let width: u8 = if address.is_ipv4() { 32 } else { 128 };
+    let mapped = address.to_canonical() != address;
+    let wrong =
+        || say! { en: "“{text}”: no such prefix length", ko: "“{text}”: 그런 프리픽스 길이는 없음", text = text };
+    let length = length.map_or(Some(width), |length| length.parse().ok()).filter(|length| *length <= width);
+    let length = length.map(|length| if mapped { length.saturating_sub(96) } else { length });
+    Some(length.map(|length| (address.to_canonical(), length)).ok_or_else(wrong))
 }
 
-fn resolve(host: &str) -> anyhow::Result<(IpAddr, u8)> {
-    let found = (host, 0).to_socket_addrs().with_context(|| format!("“{host}” is no address"))?.next();
-    let address = found.ok_or_else(|| anyhow!("“{host}” has no address"))?.ip().to_canonical();
+fn resolve(host: &str) -> Parsed<(IpAddr, u8)> {
+    let address = (host, 0).to_socket_addrs().ok().and_then(|mut found| found.next());
+    let address = address.map(|address| address.ip().to_canonical()).ok_or_else(
+        || say! { en: "“{host}” is no address, and no name that has one", ko: "“{host}”은(는) 주소도, 주소가 있는 이름도 아님", host = host },
+    )?;
     Ok((address, if address.is_ipv4() { 32 } else { 128 }))
 }
 
@@ -358,7 +386,7 @@ mod tests {
     }
 
     fn takes(filter: &str, socket: &Socket) -> bool {
-        Filter::parse(&[filter.to_owned()]).unwrap_or_else(|error| panic!("{filter}: {error:#}")).takes(socket)
+        Filter::parse(&[filter.to_owned()]).unwrap_or_else(|error| panic!("{filter}: {}", error.en)).takes(socket)
     }
 
     fn states(filter: &str) -> u32 {
@@ -441,7 +469,7 @@ mod tests {
 
     #[test]
     fn a_wrong_word_is_told_with_its_place() {
-        let wrong = |filter: &str| format!("{:#}", Filter::parse(&[filter.to_owned()]).unwrap_err());
+        let wrong = |filter: &str| Filter::parse(&[filter.to_owned()]).unwrap_err().en;
         assert!(wrong("state nonsense").contains("at the end of “state nonsense”: there is no state “nonsense”"));
         assert!(wrong("dport = :70000").contains("no port"));
         assert!(wrong("( dport 1").contains("not closed"));

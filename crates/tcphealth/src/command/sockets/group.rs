@@ -4,17 +4,17 @@ use std::collections::{BTreeMap, HashSet};
 use std::io::Write;
 use std::net::IpAddr;
 
-use anyhow::anyhow;
 use serde_json::{Map, Value, json};
 use tcphealth_core::format::{pad, width};
-use tcphealth_core::rules::reason_of;
 use tcphealth_core::snapshot::{Endpoint, Socket, State};
+use tcphealth_core::text;
+use tcphealth_core::words::Lang;
 use tcphealth_linux::{Host, Request};
 
 use super::columns::Column;
 use super::filter::Filter;
 use super::names::Names;
-use super::{each, request};
+use super::{each, note, request, unread};
 use crate::args::{By, SocketsArgs, Table};
 
 /// Where the value of a key is not known or does not apply.
@@ -41,20 +41,23 @@ impl Sums {
 type Groups = Vec<(Vec<String>, Sums)>;
 
 /// Writes one line a group, the largest first unless `--sort` says otherwise.
-pub(super) fn run(host: &mut Host, filter: &Filter, args: &SocketsArgs, out: &mut dyn Write) -> anyhow::Result<()> {
+pub(super) fn run(
+    host: &mut Host,
+    filter: &Filter,
+    args: &SocketsArgs,
+    (lang, out): (Lang, &mut dyn Write),
+) -> anyhow::Result<()> {
     let keys = Keys::new(host, filter, args)?;
     let mut groups = keys.count(host, filter, args)?;
     sort(&mut groups, args.sort);
     let left_out = groups.len().saturating_sub(args.limit.unwrap_or(usize::MAX));
     groups.truncate(args.limit.unwrap_or(usize::MAX));
     match args.format {
-        Table::Text => text(&args.by, &groups, out)?,
+        Table::Text => text(&args.by, &groups, (lang, out))?,
         Table::Json => json(args, &groups, left_out, &keys, out)?,
         Table::Csv => csv(&args.by, &groups, out)?,
     }
-    if left_out > 0 && args.format != Table::Json {
-        eprintln!("{left_out} more were left out");
-    }
+    note(if args.format == Table::Json { 0 } else { left_out }, keys.names.late(), lang);
     Ok(())
 }
 
@@ -71,7 +74,7 @@ fn read(host: &mut Host, filter: &Filter, args: &SocketsArgs, take: &mut dyn FnM
             take(socket);
         }
     });
-    read.map_err(|absent| anyhow!("the sockets: {}", reason_of(&absent).en))
+    Ok(read.map_err(|absent| unread(&absent))?)
 }
 
 fn sort(groups: &mut Groups, column: Option<Column>) {
@@ -123,8 +126,7 @@ impl Keys {
         let mut keys = Self { names: Names::default(), listening: HashSet::new(), netns };
         if args.by.iter().any(|by| matches!(by, By::Listener | By::Destination)) {
             let listeners = Request { states: State::Listen.bit(), ..request(filter, args) };
-            let everything = Filter::parse(&[])?;
-            each(host, &everything, listeners, &mut |socket| {
+            each(host, &Filter::all(), listeners, &mut |socket| {
                 keys.listening.insert(socket.local);
                 Ok(())
             })?;
@@ -196,15 +198,24 @@ fn network(address: IpAddr) -> IpAddr {
     }
 }
 
-fn text(by: &[By], groups: &Groups, out: &mut dyn Write) -> anyhow::Result<()> {
+fn text(by: &[By], groups: &Groups, (lang, out): (Lang, &mut dyn Write)) -> anyhow::Result<()> {
     let column = |place: usize| groups.iter().filter_map(move |(key, _)| key.get(place));
-    let wide =
-        |(place, by): (usize, &By)| column(place).map(|word| width(word)).max().unwrap_or(0).max(by.name().len());
+    let wide = |(place, by): (usize, &By)| {
+        column(place).map(|word| width(word)).max().unwrap_or(0).max(width(by.title().get(lang)))
+    };
     let widths: Vec<usize> = by.iter().enumerate().map(wide).collect();
     let line = |words: &mut dyn Iterator<Item = &str>| {
         words.zip(&widths).map(|(word, width)| pad(word, *width) + "  ").collect::<String>()
     };
-    writeln!(out, "{}{:>9} {:>12} {:>12}", line(&mut by.iter().map(|by| by.name())), "sockets", "recv_q", "send_q")?;
+    let titles = line(&mut by.iter().map(|by| by.title().get(lang)));
+    let sockets = text! { en: "sockets", ko: "소켓 수" }.get(lang);
+    writeln!(
+        out,
+        "{titles}{sockets:>right$} {:>12} {:>12}",
+        "recv_q",
+        "send_q",
+        right = 9 + sockets.chars().count() - width(sockets)
+    )?;
     for (key, sums) in groups {
         let words = line(&mut key.iter().map(String::as_str));
         writeln!(out, "{words}{:>9} {:>12} {:>12}", sums.sockets, sums.recv_q, sums.send_q)?;
@@ -222,7 +233,8 @@ fn json(args: &SocketsArgs, groups: &Groups, left_out: usize, keys: &Keys, out: 
             json!({ "key": key, "sockets": sums.sockets, "recv_q_bytes": sums.recv_q, "send_q_bytes": sums.send_q })
         })
         .collect();
-    let root = json!({ "schema": "tcphealth.sockets/1", "netns": keys.netns, "groups": groups, "left_out": left_out });
+    let root = json!({ "schema": "tcphealth.sockets/1", "netns": keys.netns, "groups": groups, "left_out": left_out,
+                       "owners_not_found_in_time": keys.names.late() });
     writeln!(out, "{root:#}")?;
     Ok(())
 }

@@ -4,20 +4,28 @@ use std::collections::BTreeMap;
 use std::io::{self, Write};
 
 use serde_json::{Map, Value, json};
+use tcphealth_core::format::pad;
 use tcphealth_core::snapshot::{FIELDS, SkMem, Socket, TcpInfo};
+use tcphealth_core::text;
+use tcphealth_core::words::{Lang, Text};
 use tcphealth_linux::Host;
 
 use super::columns::{Column, timer_name};
 use super::filter::Filter;
 use super::names::Names;
-use super::{each, request};
+use super::{each, note, request};
 use crate::args::{SocketsArgs, Table};
 
 /// Sockets that `--sort` keeps when no `--limit` says otherwise.
 const SORTED: usize = 1000;
 
 /// Writes all that the filter takes.
-pub(super) fn run(host: &mut Host, filter: &Filter, args: &SocketsArgs, out: &mut dyn Write) -> anyhow::Result<()> {
+pub(super) fn run(
+    host: &mut Host,
+    filter: &Filter,
+    args: &SocketsArgs,
+    (lang, out): (Lang, &mut dyn Write),
+) -> anyhow::Result<()> {
     let mut names = Names::default();
     if args.process {
         each(host, filter, request(filter, args), &mut |socket| {
@@ -26,16 +34,14 @@ pub(super) fn run(host: &mut Host, filter: &Filter, args: &SocketsArgs, out: &mu
         })?;
         names.ask(host)?;
     }
-    let mut page = Page { format: args.format, names, netns: host.identity()?.netns, written: 0 };
+    let mut page = Page { format: args.format, names, netns: host.identity()?.netns, lang, written: 0 };
     page.begin(out)?;
     let left_out = match args.sort {
         Some(column) => sorted(host, filter, args, column, &mut |socket| page.socket(socket, out))?,
         None => in_order(host, filter, args, &mut |socket| page.socket(socket, out))?,
     };
     page.end(left_out, out)?;
-    if left_out > 0 && args.format != Table::Json {
-        eprintln!("{left_out} more were left out");
-    }
+    note(if args.format == Table::Json { 0 } else { left_out }, page.names.late(), lang);
     Ok(())
 }
 
@@ -78,6 +84,7 @@ struct Page {
     format: Table,
     names: Names,
     netns: u64,
+    lang: Lang,
     written: usize,
 }
 
@@ -85,7 +92,11 @@ impl Page {
     fn begin(&self, out: &mut dyn Write) -> io::Result<()> {
         match self.format {
             Table::Text => {
-                writeln!(out, "{:11} {:>7} {:>7} {:25} {:25}", "State", "Recv-Q", "Send-Q", "Local", "Remote")
+                let title = |title: Text, columns| pad(title.get(self.lang), columns);
+                let state = title(text! { en: "State", ko: "상태" }, 11);
+                let local = title(text! { en: "Local", ko: "로컬" }, 25);
+                let remote = title(text! { en: "Remote", ko: "상대" }, 25);
+                writeln!(out, "{state} {:>7} {:>7} {local} {remote}", "Recv-Q", "Send-Q")
             }
             Table::Json => {
                 write!(out, "{{\"schema\":\"tcphealth.sockets/1\",\"netns\":{},\"sockets\":[", self.netns)
@@ -112,7 +123,9 @@ impl Page {
 
     fn end(&self, left_out: usize, out: &mut dyn Write) -> io::Result<()> {
         match self.format {
-            Table::Json => writeln!(out, "\n],\"left_out\":{left_out}}}"),
+            Table::Json => {
+                writeln!(out, "\n],\"left_out\":{left_out},\"owners_not_found_in_time\":{}}}", self.names.late())
+            }
             Table::Text | Table::Csv => Ok(()),
         }
     }

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use tcphealth_core::snapshot::{Answers, Fact, Owner, Question, Socket};
+use tcphealth_core::snapshot::{Absent, Answers, Fact, Owner, Question, Socket};
 use tcphealth_linux::Host;
 
 /// Time to find the owners of all sockets of a host.
@@ -41,6 +41,11 @@ impl Names {
             Ok(Fact::Owner(owner)) => owner.as_ref(),
             _ => None,
         }
+    }
+
+    /// How many processes there was no time to find.
+    pub(crate) fn late(&self) -> usize {
+        self.answers.values().filter(|answer| matches!(answer, Err(Absent::CutShort(_)))).count()
     }
 
     /// The path of a socket's cgroup.
