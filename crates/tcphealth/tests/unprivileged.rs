@@ -1,0 +1,76 @@
+//! An ordinary user gets what can be seen without privilege, and is told what cannot.
+#![expect(clippy::unwrap_used, reason = "a test that panics fails, as it should")]
+
+use std::fs::{self, Permissions};
+use std::net::{TcpListener, TcpStream};
+use std::os::unix::fs::PermissionsExt;
+use std::os::unix::process::CommandExt;
+use std::process::{Command, Output};
+
+use serde_json::Value;
+
+/// `nobody`, who has no capability.
+const NOBODY: u32 = 65_534;
+
+/// A copy of the program in a place that everybody may reach.
+fn installed() -> tempfile::TempDir {
+    let home = tempfile::tempdir().unwrap();
+    fs::set_permissions(home.path(), Permissions::from_mode(0o755)).unwrap();
+    let program = home.path().join("tcphealth");
+    fs::copy(env!("CARGO_BIN_EXE_tcphealth"), &program).unwrap();
+    fs::set_permissions(program, Permissions::from_mode(0o755)).unwrap();
+    home
+}
+
+fn run(home: &tempfile::TempDir, words: &[&str]) -> Output {
+    let mut command = Command::new(home.path().join("tcphealth"));
+    command.args(words).env_clear().env("LC_ALL", "C").current_dir("/");
+    if nix::unistd::geteuid().is_root() {
+        command.uid(NOBODY).gid(NOBODY);
+    }
+    command.output().unwrap()
+}
+
+fn json(home: &tempfile::TempDir, words: &[&str]) -> Value {
+    let output = run(home, words);
+    serde_json::from_slice(&output.stdout).unwrap_or_else(|error| panic!("{words:?}: {error}: {output:?}"))
+}
+
+#[test]
+fn an_ordinary_user_sees_the_sockets_and_is_told_what_he_does_not_see() {
+    let home = installed();
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = listener.local_addr().unwrap().port();
+    let _client = TcpStream::connect(("127.0.0.1", port)).unwrap();
+    let _server = listener.accept().unwrap();
+    let filter = format!("sport = :{port} or dport = :{port}");
+    let sockets = json(&home, &["sockets", "--format", "json", &filter]);
+    let info = |socket: &Value| socket["tcp_info"]["rto"].is_u64() && socket["skmem"]["rcvbuf"].is_u64();
+    let list = sockets["sockets"].as_array().unwrap();
+    assert!(list.len() == 3 && list.iter().filter(|socket| info(socket)).count() >= 2, "{sockets}");
+    let states = json(&home, &["states", "--format", "json"]);
+    assert!(
+        states["states"]["ESTABLISHED"].as_u64().unwrap() >= 2 && states["states"]["LISTEN"].as_u64().unwrap() >= 1
+    );
+    let path = run(&home, &["path", &format!("127.0.0.1:{port}"), "--count", "2", "--interval", "0.1"]);
+    assert_eq!(path.status.code(), Some(0), "{path:?}");
+}
+
+#[test]
+fn an_ordinary_user_gets_a_verdict_and_is_told_how_to_see_more() {
+    let home = installed();
+    let output = run(&home, &["check", "--window", "300ms", "--format", "json"]);
+    let report: Value = serde_json::from_slice(&output.stdout).unwrap_or_else(|error| panic!("{error}: {output:?}"));
+    let status = ["ok", "warning", "critical"].iter().position(|word| report["verdict"] == *word);
+    assert_eq!(output.status.code().map(|status| status as usize), status, "{report}");
+    assert!(status.is_some() && output.stderr.is_empty(), "{output:?}");
+    if nix::unistd::geteuid().is_root() {
+        let unseen = report["unseen"].to_string();
+        assert!(unseen.contains("CAP_SYS_PTRACE"), "{unseen}");
+    }
+    let doctor = json(&home, &["doctor", "--format", "json"]);
+    let sights = doctor["sights"].as_array().unwrap();
+    let unseen = sights.iter().filter(|sight| sight["seen"] == false);
+    assert!(unseen.clone().all(|sight| sight["why"].is_string() && sight["remedy"].is_string()), "{doctor}");
+    assert!(unseen.count() >= 1 && sights.iter().any(|sight| sight["seen"] == true), "{doctor}");
+}
