@@ -46,6 +46,8 @@ pub(crate) struct Redactor {
     addresses: HashMap<IpAddr, IpAddr>,
     /// A network of a kind: its number, and the addresses seen in it.
     networks: HashMap<(u8, u128), (u32, u32)>,
+    /// How many networks of each kind were seen.
+    seen: [u32; 6],
     names: HashMap<(&'static str, String), String>,
 }
 
@@ -109,10 +111,10 @@ impl Redactor {
         let six = body.first() == Some(&10);
         for at in INET_DIAG_ADDRESSES {
             if let Some(bytes) = body.get_mut(at..at + 16).filter(|_| six) {
-                let address = <[u8; 16]>::try_from(&*bytes).map(Ipv6Addr::from).unwrap_or(Ipv6Addr::UNSPECIFIED);
+                let address = <[u8; 16]>::try_from(&*bytes).map_or(Ipv6Addr::UNSPECIFIED, Ipv6Addr::from);
                 bytes.copy_from_slice(&self.six(address).octets());
             } else if let Some(bytes) = body.get_mut(at..at + 4) {
-                let address = <[u8; 4]>::try_from(&*bytes).map(Ipv4Addr::from).unwrap_or(Ipv4Addr::UNSPECIFIED);
+                let address = <[u8; 4]>::try_from(&*bytes).map_or(Ipv4Addr::UNSPECIFIED, Ipv4Addr::from);
                 bytes.copy_from_slice(&self.four(address).octets());
             }
         }
@@ -202,8 +204,11 @@ impl Redactor {
         if let Some(known) = self.addresses.get(&address) {
             return *known;
         }
-        let next = self.networks.keys().filter(|(known, _)| *known == kind as u8).count() as u32;
-        let (number, hosts) = self.networks.entry((kind as u8, network)).or_insert((next, 0));
+        let seen = &mut self.seen;
+        let (number, hosts) = self.networks.entry((kind as u8, network)).or_insert_with(|| {
+            let next = seen.get_mut(kind as usize).map_or(0, |seen| std::mem::replace(seen, *seen + 1));
+            (next, 0)
+        });
         *hosts += 1;
         let told = kind.address(*number, *hosts);
         self.addresses.insert(address, told);
@@ -258,9 +263,8 @@ fn clear(attributes: &mut [u8], kinds: &[u16]) {
 }
 
 fn each_attribute(mut bytes: &mut [u8], each: &mut dyn FnMut(u16, &mut [u8])) {
-    while let Some(start) = bytes.get(..4) {
-        let length = usize::from(u16::from_ne_bytes([start[0], start[1]]));
-        let kind = u16::from_ne_bytes([start[2], start[3]]) & NLA_TYPE_MASK;
+    while let Some(&[l0, l1, k0, k1]) = bytes.first_chunk() {
+        let (length, kind) = (usize::from(u16::from_ne_bytes([l0, l1])), u16::from_ne_bytes([k0, k1]) & NLA_TYPE_MASK);
         let Some(value) = bytes.get_mut(4..length) else { return };
         each(kind, value);
         let taken = length.next_multiple_of(4).min(bytes.len());

@@ -1,6 +1,6 @@
 //! Bad input is one clear line with the file, the right exit status, and no panic: damaged directories, full disks, closed pipes,
 //! a /proc that is not there.
-#![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test that panics fails, as it should")]
+#![expect(clippy::unwrap_used, reason = "a test that panics fails, as it should")]
 
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
@@ -89,9 +89,9 @@ fn flipped_bytes_never_panic() {
     };
     for path in &files {
         let bytes = fs::read(path).unwrap();
-        for _ in 0..4 {
+        for _ in 0..2 {
             let mut other = bytes.clone();
-            for _ in 0..1 + bytes.len() / 400 {
+            for _ in 0..=bytes.len() / 400 {
                 let place = next(bytes.len().max(1)).min(bytes.len().saturating_sub(1));
                 if let Some(byte) = other.get_mut(place) {
                     *byte ^= 1 << next(8);

@@ -90,7 +90,9 @@ fn compare_sets() {
     own.sort();
     assert!(own == theirs, "{} of ours, {} of ss", own.len(), theirs.len());
     let mut states: BTreeMap<&str, usize> = BTreeMap::new();
-    own.iter().for_each(|(state, _, _)| *states.entry(state).or_default() += 1);
+    for (state, _, _) in &own {
+        *states.entry(state).or_default() += 1;
+    }
     let expected =
         [("CLOSE_WAIT", 200), ("ESTABLISHED", 1_200), ("FIN_WAIT2", 200), ("LISTEN", 4), ("TIME_WAIT", 1_600)];
     assert_eq!(states, BTreeMap::from(expected));

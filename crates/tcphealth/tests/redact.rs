@@ -1,5 +1,5 @@
 //! A redacted host has the same findings about others: nothing of its addresses and names is left.
-#![expect(clippy::unwrap_used, reason = "a test that panics fails, as it should")]
+#![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test that panics fails, as it should")]
 
 use std::net::{TcpListener, TcpStream};
 use std::path::{Path, PathBuf};

@@ -82,18 +82,18 @@ impl Filter {
     pub(crate) fn parse(words: &[String]) -> Parsed<Self> {
         let tokens = tokens(words);
         let mut reader = Reader { tokens: &tokens, at: 0 };
-        let mut states = reader.states().map_err(|wrong| reader.here(wrong))?;
+        let mut states = reader.states().map_err(|wrong| reader.here(&wrong))?;
         if !reader.skip(&["and", "&", "&&"]) && reader.peek().is_some_and(|word| matches!(word, "or" | "|" | "||")) {
             // `state A or …`: a state among other predicates, which the kernel cannot choose by.
             (reader.at, states) = (0, ALL);
         }
         let expression = match reader.peek() {
-            Some(_) => Some(reader.or().map_err(|wrong| reader.here(wrong))?),
+            Some(_) => Some(reader.or().map_err(|wrong| reader.here(&wrong))?),
             None => None,
         };
         if reader.peek().is_some() {
             let wrong = say! { en: "a bracket closes that was never opened", ko: "열리지 않은 괄호를 닫음" };
-            return Err(reader.here(wrong));
+            return Err(reader.here(&wrong));
         }
         Ok(Self { states, expression })
     }
@@ -210,7 +210,7 @@ impl Reader<'_> {
     }
 
     /// What is wrong where reading stopped.
-    fn here(&self, wrong: Message) -> Message {
+    fn here(&self, wrong: &Message) -> Message {
         let at = self.at.min(self.tokens.len());
         let before = self.tokens.get(..at).unwrap_or_default().join(" ");
         say! {
