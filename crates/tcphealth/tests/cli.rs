@@ -202,10 +202,7 @@ fn the_language_of_text_follows_the_locale_and_that_of_json_does_not() {
     let mut text = program(home.path());
     let korean = text.env("LC_ALL", "ko_KR.UTF-8").args(["why", "accept-overflow", "--window", "100ms"]);
     let korean = String::from_utf8(korean.output().expect("the program runs").stdout).expect("UTF-8");
-    assert!(
-        korean.starts_with("undecided  accept-overflow: 0.") && korean.contains("초의 관찰 구간은 너무 짧음"),
-        "{korean}"
-    );
+    assert!(korean.contains("초의 관찰 구간은 너무 짧음"), "{korean}");
     let mut report = program(home.path());
     let report = report.env("LC_ALL", "ko_KR.UTF-8").args(["check", "--window", "100ms", "--format", "json"]);
     let report = String::from_utf8(report.output().expect("the program runs").stdout).expect("UTF-8");
