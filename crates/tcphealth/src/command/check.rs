@@ -6,7 +6,6 @@ use std::process::ExitCode;
 use std::thread;
 use std::time::Duration;
 
-use anyhow::bail;
 use tcphealth_core::format::Format;
 use tcphealth_core::path::{INTERVAL_US, span};
 use tcphealth_core::report::{Report, Word};
@@ -82,7 +81,14 @@ fn print(report: &Report, format: Format, speech: &Speech) -> anyhow::Result<Exi
 pub(crate) fn recorded(look: &LookArgs) -> anyhow::Result<Option<Report>> {
     let Some(when) = look.at else {
         return match look.from.as_deref() {
-            Some(from) if Store::is_one(from) => bail!("{}: of which moment? --at tells", from.display()),
+            Some(from) if Store::is_one(from) => {
+                let words = say! {
+                    en: "{place}: of which moment? --at tells",
+                    ko: "{place}: 어느 시점인지 --at으로 알려야 함",
+                    place = from.display()
+                };
+                return Err(Complaint(words).into());
+            }
             _ => Ok(None),
         };
     };

@@ -4,17 +4,19 @@ use std::io::{Read, Write};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use anyhow::{Context, anyhow, bail};
+use anyhow::Context;
 use flate2::Compression;
 use flate2::read::ZlibDecoder;
 use flate2::write::ZlibEncoder;
 use rusqlite::{Connection, ErrorCode, OpenFlags, OptionalExtension, Row as SqlRow, params};
 use tcphealth_core::frame::block::{Block, Moment};
 use tcphealth_core::frame::row::{self, Row};
+use tcphealth_core::say;
 
 use super::names::Names;
 use super::sum::{self, LiveRow, Packed};
 use super::{SCHEMA, Stream};
+use crate::speech::Complaint;
 
 const TABLES: &str = "
     CREATE TABLE IF NOT EXISTS meta (k TEXT PRIMARY KEY, v TEXT NOT NULL) WITHOUT ROWID;
@@ -85,13 +87,16 @@ impl Day {
     fn load(&mut self) -> anyhow::Result<()> {
         let schema = self.sql.query_row("SELECT v FROM meta WHERE k = 'schema'", [], |row| row.get(0)).optional()?;
         if schema.as_deref() != Some(SCHEMA) {
-            bail!("schema “{}” is not {SCHEMA}", schema.unwrap_or_else(String::new));
+            let schema: String = schema.unwrap_or_default();
+            let words = say! { en: "schema “{schema}” is not {SCHEMA}", ko: "형식 “{schema}”은(는) {SCHEMA}이(가) 아님", schema = schema };
+            return Err(Complaint(words).into());
         }
         let mut names = self.sql.prepare("SELECT id, text FROM name ORDER BY id")?;
         let mut rows = names.query([])?;
         while let Some(row) = rows.next()? {
             if !self.names.load(row.get(0)?, row.get_ref(1)?.as_str()?) {
-                bail!("damaged: the names do not follow each other");
+                let words = say! { en: "damaged: the names do not follow each other", ko: "손상됨: 이름의 순서가 이어지지 않음" };
+                return Err(Complaint(words).into());
             }
         }
         Ok(())
@@ -214,7 +219,7 @@ impl Day {
         let block = Block::open(&raw)?;
         let packed = Packed { stream, begin_us: row.get(1)?, end_us: row.get(2)?, bytes };
         if sum::of_block(&packed, &block, &self.names)? != row.get::<_, u32>(4)? {
-            bail!("damaged: the sum is another");
+            return Err(other_sum().into());
         }
         each(&block)
     }
@@ -254,7 +259,7 @@ impl Day {
         let now = row::decode(before, bytes)?;
         let sum = sum::of_row(sum_before, &LiveRow { stream, at, bytes, before, now: &now }, &self.names);
         if sum != sql.get::<_, u32>(3)? {
-            return Err(anyhow!("damaged: the sum is another"));
+            return Err(other_sum().into());
         }
         Ok(((at, now), sum))
     }
@@ -265,4 +270,8 @@ pub(super) fn beside(path: &Path, ending: &str) -> PathBuf {
     let mut name = path.as_os_str().to_owned();
     name.push(ending);
     name.into()
+}
+
+fn other_sum() -> Complaint {
+    Complaint(say! { en: "damaged: the sum is another", ko: "손상됨: 검사합이 다름" })
 }

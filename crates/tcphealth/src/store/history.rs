@@ -3,14 +3,16 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use anyhow::{anyhow, bail};
+use anyhow::bail;
 use tcphealth_core::frame::taken::Taken;
 use tcphealth_core::report::Report;
 use tcphealth_core::rules::Limits;
+use tcphealth_core::say;
 use tcphealth_core::snapshot::{Absent, Answers, Counters, Question, Snapshot};
 
 use super::{Sample, Store};
 use crate::examine::settle;
+use crate::speech::Complaint;
 use crate::when::When;
 
 /// A look is believed to tell how it was until so many intervals after it,
@@ -126,11 +128,13 @@ impl Store {
         };
         let before = spans.iter().rev().find(|(_, end)| *end < when.0);
         let after = spans.iter().find(|(begin, _)| *begin > when.0);
-        let near =
-            [before.map(|(_, end)| ("before it until", *end)), after.map(|(begin, _)| ("after it from", *begin))];
-        let near: Vec<String> =
-            near.into_iter().flatten().map(|(word, at)| format!("{word} {}", When(at).shown())).collect();
-        let place = self.directory().display();
-        anyhow!("{place}: nothing was recorded at {}; there is something {}", when.shown(), near.join(" and "))
+        let shown = |at: Option<_>| at.map_or_else(|| "-".to_owned(), |at| When(at).shown().to_string());
+        let words = say! {
+            en: "{place}: nothing was recorded at {at}; there is something until {before} and from {after}",
+            ko: "{place}: {at}에는 기록이 없음. {before}까지, 그리고 {after}부터 기록이 있음",
+            place = self.directory().display(), at = when.shown(), before = shown(before.map(|(_, end)| *end)),
+            after = shown(after.map(|(begin, _)| *begin))
+        };
+        Complaint(words).into()
     }
 }

@@ -4,16 +4,18 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context, bail};
+use anyhow::Context;
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 use tcphealth_core::frame::block::Moment;
 use tcphealth_core::frame::leaves::Leaf;
 use tcphealth_core::frame::taken::{self, Taken};
+use tcphealth_core::say;
 use tcphealth_core::snapshot::Counters;
 
 use super::day::Day;
 use super::{Stream, US_PER_DAY};
+use crate::speech::Complaint;
 
 /// A recording, to be read.
 #[derive(Debug)]
@@ -39,7 +41,9 @@ impl Store {
     pub(crate) fn open(directory: &Path) -> anyhow::Result<Self> {
         let days = days(directory)?;
         if days.is_empty() {
-            bail!("{}: no recording here", directory.display());
+            let words =
+                say! { en: "{place}: no recording here", ko: "{place}: 기록이 없음", place = directory.display() };
+            return Err(Complaint(words).into());
         }
         Ok(Self { directory: directory.to_owned(), days })
     }

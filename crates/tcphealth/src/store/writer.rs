@@ -3,18 +3,21 @@
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context, anyhow};
+use anyhow::Context;
 use jiff::Timestamp;
 use nix::errno::Errno;
 use nix::fcntl::{Flock, FlockArg};
 use tcphealth_core::frame::block::{Builder, Moment};
 use tcphealth_core::frame::leaves::Leaf;
 use tcphealth_core::frame::row::{self, Row};
+use tcphealth_core::say;
+use tcphealth_core::words::Message;
 
 use super::day::{Day, beside};
 use super::reader::{day_of, days};
 use super::sum::LiveRow;
 use super::{Stream, US_PER_DAY};
+use crate::speech::Complaint;
 
 /// How much is kept.
 #[derive(Clone, Copy, Debug)]
@@ -58,8 +61,12 @@ impl Writer {
         fs::create_dir_all(directory).with_context(place)?;
         let lock = File::options().create(true).append(true).open(directory.join("lock")).with_context(place)?;
         let lock = Flock::lock(lock, FlockArg::LockExclusiveNonblock).map_err(|(_, error)| match error {
-            Errno::EWOULDBLOCK => anyhow!("{}: another recorder writes here", place()),
-            error => anyhow!("{}: {}", place(), error.desc()),
+            Errno::EWOULDBLOCK => Complaint(say! {
+                en: "{place}: another recorder writes here",
+                ko: "{place}: 다른 기록기가 쓰고 있음",
+                place = place()
+            }),
+            error => Complaint(Message::same(format!("{}: {}", place(), error.desc()))),
         })?;
         let writer = Self { directory: directory.to_owned(), keep, open: None, _lock: lock };
         let today = Timestamp::now().as_microsecond().div_euclid(US_PER_DAY);
