@@ -195,11 +195,7 @@ fn seen(now: &Census) -> BTreeMap<(State, ServiceKey), usize> {
 }
 
 /// Where not every socket could be kept, the exact sums of the service take the place of what was counted on the kept ones.
-fn in_full<'a>(
-    window: &Window<'a>,
-    mut service: Group<'a>,
-    seen: &BTreeMap<(State, ServiceKey), usize>,
-) -> Group<'a> {
+fn in_full<'a>(window: &Window<'a>, mut service: Group<'a>, seen: &BTreeMap<(State, ServiceKey), usize>) -> Group<'a> {
     let (Some(now), Some(before)) = (window.census(), window.census_before()) else { return service };
     let Some(state) = service.sockets.first().map(|followed| followed.socket.state) else { return service };
     let (Some(after), Some(first)) = (now.service(&service.key), before.service(&service.key)) else { return service };
