@@ -86,7 +86,7 @@ impl<'a> Btf<'a> {
                 && let Some(inside) =
                     self.unnamed(u32_at(self.types, at + 4)?).and_then(|at| self.bits(at, member, deeper))
             {
-                return Some(bits + inside);
+                return bits.checked_add(inside);
             }
         }
         None

@@ -5,8 +5,12 @@ use std::fs;
 use std::sync::OnceLock;
 
 use tcphealth_core::snapshot::Socket;
+use tcphealth_core::wire::btf::Btf;
+use tcphealth_core::wire::hash_walk::Places;
 use tcphealth_core::wire::netlink::{Message, Messages};
-use tcphealth_core::wire::{conntrack, net_dev, packet, pairs, proc_net_tcp, rtnetlink, snmp, sock_diag, softnet};
+use tcphealth_core::wire::{
+    conntrack, hash_walk as walk, net_dev, packet, pairs, proc_net_tcp, rtnetlink, snmp, sock_diag, softnet,
+};
 use tcphealth_linux::{Host, Pass};
 use tempfile::TempDir;
 
@@ -14,7 +18,7 @@ use tempfile::TempDir;
 pub type Target = fn(&[u8]);
 
 /// The targets and their names, which are their corpora's too.
-pub const ALL: [(&str, Target); 10] = [
+pub const ALL: [(&str, Target); 12] = [
     ("snmp", snmp),
     ("pairs", pairs),
     ("net_dev", net_dev),
@@ -24,6 +28,8 @@ pub const ALL: [(&str, Target); 10] = [
     ("rtnetlink", rtnetlink),
     ("proc_net_tcp", proc_net_tcp),
     ("packet", packet),
+    ("btf", btf),
+    ("hash_walk", hash_walk),
     ("frozen", frozen),
 ];
 
@@ -51,6 +57,27 @@ fn pairs(data: &[u8]) {
         assert_eq!(names.list().len(), values.len());
     }
     drop(pairs::single("sys/x", "x", data, &mut values));
+}
+
+/// A place is inside what an offset of bits can say.
+fn btf(data: &[u8]) {
+    if let Ok(btf) = Btf::new(data) {
+        let places = ["x", "y", "p", "z"].map(|member| btf.offset("a", member));
+        assert!(places.iter().flatten().all(|&place| place <= u32::MAX / 8));
+        assert!(btf.function("a").is_none_or(|id| id > 0));
+    }
+}
+
+/// The first bytes say where the others are looked for. What was read before leaves nothing.
+fn hash_walk(data: &[u8]) {
+    let at = |number: usize| data.get(number).copied().map_or(0, usize::from);
+    let places = Places { state: at(0), family: at(1), daddr: at(2), v6_daddr: at(3), ..Places::default() };
+    let (mut once, mut again) = (Socket::default(), Socket { rqueue: 7, inode: 7, ..Socket::default() });
+    let read = walk::parse(data, &places, &mut once);
+    assert_eq!(read, walk::parse(data, &places, &mut again));
+    if read.is_some() {
+        assert_eq!((once.rqueue, once.inode, once.local), (again.rqueue, again.inode, again.local));
+    }
 }
 
 fn net_dev(data: &[u8]) {
