@@ -66,6 +66,8 @@ pub(crate) enum Command {
     Path(PathArgs),
     /// Keep what the kernel says, second by second, so that any past moment can be judged.
     Record(RecordArgs),
+    /// Judge a recording moment after moment.
+    Replay(ReplayArgs),
     /// The TCP state diagram, with the sockets in each state.
     States(StatesArgs),
     /// The socket table, filtered with ss's words and grouped.
@@ -170,6 +172,29 @@ pub(crate) struct RecordArgs {
     pub(crate) netns: Option<String>,
 }
 
+/// What `replay` needs.
+#[derive(Debug, Args)]
+pub(crate) struct ReplayArgs {
+    /// The recording; the usual place unless given.
+    #[arg(long, value_name = "DIR")]
+    pub(crate) from: Option<PathBuf>,
+    /// The first moment: '2026-11-21 03:00', 'yesterday 03:00', -2h; local time unless UTC stands behind it.
+    #[arg(long, value_name = "TIME", value_parser = when::parse, allow_hyphen_values = true)]
+    pub(crate) at: When,
+    /// The last moment; now unless given.
+    #[arg(long, value_name = "TIME", value_parser = when::parse, allow_hyphen_values = true, default_value = "now")]
+    pub(crate) until: When,
+    /// Time between two moments.
+    #[arg(long, value_name = "TIME", default_value = "10s", value_parser = duration)]
+    pub(crate) step: Duration,
+    /// Length of the window that is judged at each; what was recorded unless given.
+    #[arg(long, value_name = "TIME", value_parser = duration)]
+    pub(crate) window: Option<Duration>,
+    /// How to print it: a line a moment, or a report a line.
+    #[arg(long, value_name = "FORMAT", default_value = "text")]
+    pub(crate) format: TextOrJson,
+}
+
 /// What `why` needs.
 #[derive(Debug, Args)]
 pub(crate) struct WhyArgs {
@@ -186,9 +211,12 @@ pub(crate) struct StatesArgs {
     /// How to print them.
     #[arg(long, value_name = "FORMAT", default_value = "text")]
     pub(crate) format: TextOrJson,
-    /// Read a directory that `check --save` wrote.
+    /// Read a directory that `check --save` wrote, or a moment of a recording.
     #[arg(long, value_name = "DIR", conflicts_with = "netns")]
     pub(crate) from: Option<PathBuf>,
+    /// Show this moment of a recording: '2026-11-21 03:00', 'yesterday 03:00', -2h; local time unless UTC stands behind it.
+    #[arg(long, value_name = "TIME", value_parser = when::parse, allow_hyphen_values = true, conflicts_with = "netns")]
+    pub(crate) at: Option<When>,
     /// Look into another network namespace: a name of ip-netns(8), or the id of a process in it.
     #[arg(long, value_name = "NAME|PID")]
     pub(crate) netns: Option<String>,

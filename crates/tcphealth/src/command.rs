@@ -11,6 +11,7 @@ mod doctor;
 mod explain;
 mod path;
 mod record;
+mod replay;
 mod rules;
 mod sockets;
 mod states;
@@ -38,6 +39,7 @@ pub(crate) fn run(words: Vec<OsString>) -> ExitCode {
         Command::Why(args) => why::run(args, &speech),
         Command::Path(args) => path::run(args, &speech),
         Command::Record(args) => record::run(args),
+        Command::Replay(args) => replay::run(args, &speech),
         Command::States(args) => states::run(args, &speech),
         Command::Sockets(args) => sockets::run(args, &speech),
         Command::Doctor(args) => doctor::run(args, &speech),

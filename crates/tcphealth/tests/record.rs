@@ -64,6 +64,12 @@ fn a_recorded_window_is_judged_as_the_live_one() {
     let live = json(&run(&["check", "--window", "6s", "--save", saved, "--format", "json"]));
     assert!(recorder.wait().expect("it was started").success());
     let replayed = json(&run(&["check", "--from", store, "--at", "now", "--format", "json"]));
+    let drawn = json(&run(&["states", "--from", store, "--at", "now", "--format", "json"]));
+    assert!(drawn["states"]["CLOSE_WAIT"].as_u64() >= Some(30), "{drawn}");
+    let replay = run(&["replay", "--from", store, "--at", "-1h", "--step", "2s", "--format", "json"]);
+    let lines = String::from_utf8(replay.stdout).expect("UTF-8");
+    let lines: Vec<Value> = lines.lines().map(|line| serde_json::from_str(line).expect("JSON")).collect();
+    assert_eq!(said_of_us(lines.last().expect("a moment")), said_of_us(&replayed));
     let ours = said_of_us(&live);
     assert_eq!(ours.len(), 1, "{live}");
     assert_eq!(ours[0].2[0]["value"], 30);

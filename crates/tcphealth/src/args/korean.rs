@@ -34,6 +34,27 @@ const TEXTS: &[(&str, &str)] = &[
         "Where to keep it; /var/lib/tcphealth for root, else ~/.local/state/tcphealth unless given",
         "기록할 곳. 기본은 root면 /var/lib/tcphealth, 아니면 ~/.local/state/tcphealth",
     ),
+    (
+        "Read a directory that `check --save` wrote, or a moment of a recording",
+        "`check --save`가 남긴 디렉터리나 기록의 한 시점을 읽는다",
+    ),
+    (
+        "Show this moment of a recording: '2026-11-21 03:00', 'yesterday 03:00', -2h; local time unless UTC stands behind it",
+        "기록의 이 시점을 보여 준다: '2026-11-21 03:00', 'yesterday 03:00', -2h. 뒤에 UTC가 없으면 현지 시각",
+    ),
+    ("Judge a recording moment after moment", "기록을 시점마다 차례로 판정한다"),
+    ("The recording; the usual place unless given", "기록이 있는 곳. 지정하지 않으면 기본 위치"),
+    (
+        "The first moment: '2026-11-21 03:00', 'yesterday 03:00', -2h; local time unless UTC stands behind it",
+        "첫 시점: '2026-11-21 03:00', 'yesterday 03:00', -2h. 뒤에 UTC가 없으면 현지 시각",
+    ),
+    ("The last moment; now unless given", "마지막 시점. 기본은 지금"),
+    ("Time between two moments", "두 시점 사이의 시간"),
+    (
+        "Length of the window that is judged at each; what was recorded unless given",
+        "시점마다 판정할 구간의 길이. 기본은 기록된 간격",
+    ),
+    ("How to print it: a line a moment, or a report a line", "출력 형식: 시점마다 한 줄, 또는 한 줄에 보고서 하나"),
     ("Time between two looks at the counters", "카운터를 보는 간격"),
     (
         "Time between two looks at the sockets; grows by itself when they cost too much",

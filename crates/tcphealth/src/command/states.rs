@@ -11,6 +11,8 @@ use tcphealth_core::{say, text};
 use super::{check, sockets};
 use crate::args::{StatesArgs, TextOrJson};
 use crate::speech::{self, Speech};
+use crate::store::{self, Past, Store};
+use crate::when::When;
 
 /// The words at the edges are the RFC's; a name at the left of a box is replaced by itself and its count.
 const DIAGRAM: &str = "
@@ -37,17 +39,32 @@ const DIAGRAM: &str = "
 
 /// Counts the sockets by state, for which the kernel need not describe them, and draws.
 pub(crate) fn run(args: &StatesArgs, speech: &Speech) -> anyhow::Result<ExitCode> {
+    let (counts, netns) = match args.at {
+        Some(when) => recorded(args, when)?,
+        None => counted(args)?,
+    };
+    let text = match args.format {
+        TextOrJson::Text => text(&counts, speech),
+        TextOrJson::Json => json(&counts, netns),
+    };
+    speech::print(&text)?;
+    Ok(ExitCode::SUCCESS)
+}
+
+fn counted(args: &StatesArgs) -> anyhow::Result<(StateCounts, u64)> {
     let mut host = check::host(args.from.as_deref(), args.netns.as_deref(), None)?;
     let mut counts = StateCounts::default();
     let states = State::ALL.iter().fold(0, |mask, state| mask | state.bit());
     host.sockets_in_brief(states, false, &mut |socket| counts.add(socket.state))
         .map_err(|absent| sockets::unread(&absent))?;
-    let text = match args.format {
-        TextOrJson::Text => text(&counts, speech),
-        TextOrJson::Json => json(&counts, host.identity()?.netns),
-    };
-    speech::print(&text)?;
-    Ok(ExitCode::SUCCESS)
+    Ok((counts, host.identity()?.netns))
+}
+
+fn recorded(args: &StatesArgs, when: When) -> anyhow::Result<(StateCounts, u64)> {
+    let store = Store::open(&args.from.clone().unwrap_or_else(store::default_dir))?;
+    let look = Past::at(&store, when, None)?.last;
+    let census = look.census.map_err(|absent| sockets::unread(&absent))?;
+    Ok((census.states, look.identity.netns))
 }
 
 fn text(counts: &StateCounts, speech: &Speech) -> String {

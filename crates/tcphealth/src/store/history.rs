@@ -38,10 +38,18 @@ impl Past {
     /// # Errors
     /// Nothing was recorded then, or it is damaged.
     pub(crate) fn at(store: &Store, when: When, window: Option<Duration>) -> anyhow::Result<Self> {
+        Self::find(store, when, window)?.map_or_else(|| Err(store.nothing_at(when)), Ok)
+    }
+
+    /// As [`Past::at`]; `None` where nothing was recorded.
+    ///
+    /// # Errors
+    /// It is damaged, or does not reach back as far as the window.
+    pub(crate) fn find(store: &Store, when: When, window: Option<Duration>) -> anyhow::Result<Option<Self>> {
         let window_us = window.map_or(0, |window| i64::try_from(window.as_micros()).unwrap_or(i64::MAX));
         let looks = store.taken((when.0.saturating_sub(window_us).saturating_sub(SEARCH_US), when.0))?;
         let Some((last, before)) = looks.split_last().filter(|(last, _)| covers(last, when)) else {
-            return Err(store.nothing_at(when));
+            return Ok(None);
         };
         let first = first_of(last, before, window_us)?;
         let steps = first.map_or(&[][..], |place| before.get(place + 1..).unwrap_or_default());
@@ -58,7 +66,7 @@ impl Past {
         };
         let (last, answers) = said.with(taken_at(last_at.boot_us));
         let first = first.map(|first| first.said.clone().with(taken_at(first.at.boot_us)).0);
-        Ok(Self { first, last, answers })
+        Ok(Some(Self { first, last, answers }))
     }
 
     /// Judged by the same rules as a live look; what was not asked then stays unanswered.
@@ -120,6 +128,11 @@ fn follows(earlier: &Taken, later: &Taken) -> bool {
 }
 
 impl Store {
+    /// The next time at which something was recorded.
+    pub(crate) fn next(&self, when: When) -> anyhow::Result<Option<When>> {
+        Ok(self.spans()?.into_iter().map(|(begin, _)| When(begin)).find(|begin| *begin > when))
+    }
+
     /// Why there is nothing at this time, and where there is something.
     fn nothing_at(&self, when: When) -> anyhow::Error {
         let spans = match self.spans() {
