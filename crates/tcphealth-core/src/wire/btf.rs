@@ -100,7 +100,7 @@ impl<'a> Btf<'a> {
 
     fn is_named(&self, place: usize, name: &str) -> bool {
         let text = u32_at(self.types, place).and_then(|at| self.strings.get(at as usize..)).unwrap_or_default();
-        text.strip_prefix(name.as_bytes()).is_some_and(|rest| rest.first() == Some(&0))
+        !name.is_empty() && text.strip_prefix(name.as_bytes()).is_some_and(|rest| rest.first() == Some(&0))
     }
 }
 
