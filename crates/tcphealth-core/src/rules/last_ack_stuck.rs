@@ -59,9 +59,9 @@ fn check(window: &Window, limits: &Limits) -> Verdict {
         let (mut alone, together): (Vec<_>, Vec<_>) =
             peers.into_iter().partition(|peer| is_many(limits, &peer.sockets));
         if together.len() > 1 {
-            findings.push(of_network(limits, network_name(net), &together))
+            findings.push(of_network(limits, &network_name(net), &together));
         } else {
-            alone.extend(together)
+            alone.extend(together);
         }
         let of_peer = |peer: &PeerSockets| finding(limits, peer.subject(), &peer.address.to_string(), &peer.sockets);
         findings.extend(alone.iter().map(of_peer));
@@ -71,11 +71,11 @@ fn check(window: &Window, limits: &Limits) -> Verdict {
 }
 
 /// Peers of one network none of which waits often enough to be a case of its own.
-fn of_network(limits: &Limits, name: String, peers: &[PeerSockets]) -> Finding {
+fn of_network(limits: &Limits, name: &str, peers: &[PeerSockets]) -> Finding {
     let sockets: Vec<&Followed> = peers.iter().flat_map(|peer| peer.sockets.iter().copied()).collect();
-    let subject = Subject { kind: SubjectKind::Subnet, subnet: Some(name.clone()), ..Subject::default() };
+    let subject = Subject { kind: SubjectKind::Subnet, subnet: Some(name.to_owned()), ..Subject::default() };
     let concerns = peers.iter().map(|peer| peer.address.to_string()).collect();
-    Finding { concerns, ..finding(limits, subject, &name, &sockets) }
+    Finding { concerns, ..finding(limits, subject, name, &sockets) }
 }
 
 fn stuck(sockets: &[&Followed]) -> usize {

@@ -178,8 +178,8 @@ mod tests {
             3,
             32, // 5: struct a
             5,
-            8 << 24,
-            1,
+            FUNC << 24,
+            1, // 6: a function called a
             0,
             8 << 24,
             1,
