@@ -186,7 +186,7 @@ pub(super) mod tests {
             scene.build().findings(&RULE).into_iter().map(name).collect()
         };
         let network = (Severity::Warning, Some("198.51.100.0/24".to_owned()));
-        assert_eq!(names(three), [network.clone()]);
+        assert_eq!(names(three), std::slice::from_ref(&network));
         let beside = Scene::new().each(40, |scene, n| scene.still(&waiting(n, if n < 20 { 9 } else { n % 2 + 1 }, 3)));
         assert_eq!(names(beside), [network, (Severity::Warning, Some("198.51.100.9".to_owned()))]);
     }

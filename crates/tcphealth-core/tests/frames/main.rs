@@ -5,6 +5,7 @@ mod target;
 use std::path::Path;
 
 #[test]
+#[expect(clippy::disallowed_methods, reason = "the corpus is in files; the codec itself opens none")]
 fn the_corpus_is_replayed() {
     let corpus = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../fuzz/corpus/frame");
     let mut inputs = 0;

@@ -4,6 +4,7 @@ use tcphealth_core::sysstat::bytes::Shape;
 
 /// Who writes, and how.
 #[derive(Clone, Copy)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a way in which machines differ")]
 pub struct Machine {
     pub big_endian: bool,
     pub long32: bool,

@@ -141,7 +141,7 @@ impl Store {
         };
         let before = spans.iter().rev().find(|(_, end)| *end < when.0);
         let after = spans.iter().find(|(begin, _)| *begin > when.0);
-        let shown = |at: Option<_>| at.map_or_else(|| "-".to_owned(), |at| When(at).shown().to_string());
+        let shown = |at: Option<_>| at.map_or_else(|| "-".to_owned(), |at| When(at).shown());
         let words = say! {
             en: "{place}: nothing was recorded at {at}; there is something until {before} and from {after}",
             ko: "{place}: {at}에는 기록이 없음. {before}까지, 그리고 {after}부터 기록이 있음",
