@@ -47,8 +47,6 @@ pub(crate) struct Options {
     pub(crate) count: Option<u64>,
     /// The older formats are read, with that HZ.
     pub(crate) old_hz: Option<u64>,
-    /// A verdict stands below each sample.
-    pub(crate) judge: bool,
     /// Fake hosts, and the first of them: directory and name.
     pub(crate) roots: Option<(String, String)>,
     interval_by_option: bool,
@@ -91,7 +89,6 @@ fn one(options: &mut Options, word: &str, words: &mut Words<'_>) -> Result<Optio
         "--help" => return Ok(Some(Request::Say(help()))),
         "--human" => options.settings.style.human = true,
         "--pretty" => options.settings.style.pretty = true,
-        "--judge" => options.judge = true,
         "--old-format" => options.old_hz = Some(100),
         "--roots" => options.roots = Some((words.take().ok_or(Misused)?.to_owned(), "root1".to_owned())),
         "--first-root" => {
@@ -239,6 +236,5 @@ Usage: tcphealth sar -n { KEYWORD[,...] | ALL } [options] [interval [count]]
               [--old-format[=HZ]]
   to a file   [-o [FILE]] [-D]
   look        [-h] [-p] [-x] [--dec={0|1|2}] [--human] [--pretty]
-  live        [--judge]
   other       [--help] [--sadc] [-V]
 ";
