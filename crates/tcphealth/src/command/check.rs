@@ -109,9 +109,18 @@ fn announce(rounds: u32, speech: &Speech) {
     }
 }
 
+fn no_saved_host(file: &Path) -> Complaint {
+    Complaint(say! {
+        en: "{file}: is a file; --from takes a directory that --save wrote, or a recording; sysstat's files: tcphealth sar -f",
+        ko: "{file}: 파일임. --from에는 --save로 저장한 디렉터리나 기록을 준다. sysstat 파일은 tcphealth sar -f",
+        file = file.display()
+    })
+}
+
 /// The host that is meant: this one, or a saved one; in its own namespace, or in another.
 pub(crate) fn host(from: Option<&Path>, netns: Option<&str>, save: Option<&Path>) -> anyhow::Result<Host> {
     let mut host = match from {
+        Some(file) if file.is_file() => return Err(no_saved_host(file).into()),
         Some(directory) => Host::frozen(directory)?,
         None => Host::live(),
     };
