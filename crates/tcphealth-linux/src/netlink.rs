@@ -78,6 +78,11 @@ impl Netlink {
         Ok(Self { fd, buffer: vec![0; BUFFER_BYTES] })
     }
 
+    /// How much one read takes; the kernel makes its next answer no larger.
+    pub(crate) fn set_room(&mut self, bytes: usize) {
+        self.buffer.resize(bytes, 0);
+    }
+
     /// Sends a request and hands every read of its answer to `chunk` until that says it has ended. A request that is no dump
     /// has one answer.
     pub(crate) fn ask(

@@ -31,13 +31,24 @@ pub struct Machine {
     links: Option<Links>,
 }
 
-/// Links by netlink: counters are asked for every time, names and speeds only when the kernel says that links changed.
+/// Below so many interfaces a small answer is asked for: the kernel makes room for as much as the last answer could take.
+const MANY: usize = 32;
+const SMALL_BYTES: usize = 8 * 1024;
+const LARGE_BYTES: usize = 32 * 1024;
+
+/// The interfaces of this machine: what stays the same is read again only when the kernel says that links changed.
 struct Links {
-    route: Netlink,
     changes: Netlink,
     ioctl: OwnedFd,
     changed: bool,
-    known: HashMap<u32, Link>,
+    speeds: HashMap<Vec<u8>, (u64, u8)>,
+    counters: Option<Counters>,
+}
+
+/// Counters of all interfaces, by their numbers.
+struct Counters {
+    route: Netlink,
+    names: HashMap<u32, Vec<u8>>,
 }
 
 impl Machine {
@@ -100,28 +111,22 @@ impl Machine {
         }
     }
 
-    /// The interfaces with their counters, by netlink; `None` where that cannot be used and the file has to be read.
+    /// The interfaces with their counters and speeds, by netlink; `None` where netlink cannot be used and the file has to
+    /// be read.
     pub fn links(&mut self, links: &mut Vec<Link>) -> Option<()> {
         let reader = self.links.as_mut()?;
-        let done = reader.read(links);
+        let done = reader.read(links)?;
         if done.is_err() {
-            self.links = None;
+            reader.counters = None;
         }
         done.ok()
     }
 
     /// Adds speed and duplex to interfaces that were read from the file.
-    pub fn add_speeds(&self, links: &mut [Link]) {
-        for link in links {
-            let folder = self.root.join("sys/class/net").join(String::from_utf8_lossy(&link.name).as_ref());
-            link.duplex = match std::fs::read_to_string(folder.join("duplex")).as_deref().map(str::trim) {
-                Ok("full") => 2,
-                Ok("half") => 1,
-                _ => continue,
-            };
-            let speed = std::fs::read_to_string(folder.join("speed")).unwrap_or_default();
-            // sysstat scans an unsigned number, so that -1 would become 2³² − 1.
-            link.speed_mbit = speed.trim().parse::<i64>().map_or(0, |speed| u64::from(speed as u32));
+    pub fn add_speeds(&mut self, links: &mut [Link]) {
+        match &mut self.links {
+            Some(reader) => reader.add_speeds(links),
+            None => links.iter_mut().for_each(|link| sysfs_speed(&self.root, link)),
         }
     }
 
@@ -224,54 +229,92 @@ fn read_again(handle: &Handle, buffer: &mut Vec<u8>, whole: bool) -> io::Result<
 impl Links {
     fn open() -> Result<Self, Errno> {
         let changes = Netlink::open(Protocol::Route, GROUP_LINK)?;
-        let route = Netlink::open(Protocol::Route, 0)?;
         let ioctl = socket(AddressFamily::Inet, SockType::Datagram, SockFlag::SOCK_CLOEXEC, None)?;
-        Ok(Self { route, changes, ioctl, changed: true, known: HashMap::new() })
+        let route = Netlink::open(Protocol::Route, 0)?;
+        let counters = Some(Counters { route, names: HashMap::new() });
+        Ok(Self { changes, ioctl, changed: false, speeds: HashMap::new(), counters })
     }
 
-    fn read(&mut self, links: &mut Vec<Link>) -> Result<(), Errno> {
-        if self.changed {
-            self.forget_changes();
-            self.learn()?;
+    /// Forgets what may have changed, and empties the queue of changes before: what comes later is a change again.
+    fn refresh(&mut self) {
+        if !std::mem::take(&mut self.changed) {
+            return;
         }
+        // A queue that overflowed says ENOBUFS once and then goes on.
+        while matches!(self.changes.read_queued(), Ok(_) | Err(Errno::ENOBUFS)) {}
+        self.speeds.clear();
+        if let Some(counters) = &mut self.counters {
+            counters.names.clear();
+        }
+    }
+
+    fn add_speeds(&mut self, links: &mut [Link]) {
+        self.refresh();
+        for link in links {
+            self.add_speed(link);
+        }
+    }
+
+    fn add_speed(&mut self, link: &mut Link) {
+        if !self.speeds.contains_key(&link.name) {
+            self.speeds.insert(link.name.clone(), ethtool::link(&self.ioctl, &link.name));
+        }
+        (link.speed_mbit, link.duplex) = self.speeds.get(&link.name).copied().unwrap_or_default();
+    }
+
+    fn read(&mut self, links: &mut Vec<Link>) -> Option<Result<(), Errno>> {
+        self.refresh();
+        let done = self.counters.as_mut()?.read(links);
+        for link in links {
+            self.add_speed(link);
+        }
+        Some(done)
+    }
+}
+
+/// Speed and duplex as `/sys` has them; sysstat scans an unsigned number, so that -1 becomes 2³² − 1.
+fn sysfs_speed(root: &Path, link: &mut Link) {
+    let folder = root.join("sys/class/net").join(String::from_utf8_lossy(&link.name).as_ref());
+    link.duplex = match std::fs::read_to_string(folder.join("duplex")).as_deref().map(str::trim) {
+        Ok("full") => 2,
+        Ok("half") => 1,
+        _ => return,
+    };
+    let speed = std::fs::read_to_string(folder.join("speed")).unwrap_or_default();
+    link.speed_mbit = speed.trim().parse::<i64>().map_or(0, |speed| u64::from(speed as u32));
+}
+
+impl Counters {
+    fn read(&mut self, links: &mut Vec<Link>) -> Result<(), Errno> {
         let counters = self.counters()?;
-        if counters.iter().any(|(index, _)| !self.known.contains_key(index)) {
+        if counters.iter().any(|(index, _)| !self.names.contains_key(index)) {
             self.learn()?;
         }
         links.clear();
         for (index, stats) in counters {
             // A link that came and went between both questions is left for the next reading.
-            let Some(known) = self.known.get(&index) else { continue };
-            links.push(Link { columns: columns(&stats), ..known.clone() });
+            let Some(name) = self.names.get(&index) else { continue };
+            links.push(Link { name: name.clone(), columns: columns(&stats), ..Link::default() });
         }
         Ok(())
     }
 
-    /// Empties the queue of changes, before the links are read: what comes later is a change again.
-    fn forget_changes(&mut self) {
-        // A queue that overflowed says ENOBUFS once and then goes on.
-        while matches!(self.changes.read_queued(), Ok(_) | Err(Errno::ENOBUFS)) {}
-        self.changed = false;
-    }
-
     fn learn(&mut self) -> Result<(), Errno> {
-        self.known.clear();
-        let (known, ioctl) = (&mut self.known, &self.ioctl);
+        let names = &mut self.names;
+        names.clear();
         ask(&mut self.route, &links_request(), &mut |kind, body| {
-            if kind != NEWLINK {
-                return;
+            if kind == NEWLINK
+                && let Ok(link) = rtnetlink::link(body)
+            {
+                names.insert(link.ifindex, link.name.into_bytes());
             }
-            if let Ok(link) = rtnetlink::link(body) {
-                let up = body.get(8).is_some_and(|flags| flags & 1 != 0);
-                let (speed_mbit, duplex) = if up { ethtool::link(ioctl, &link.name) } else { (0, 0) };
-                let name = link.name.into_bytes();
-                known.insert(link.ifindex, Link { name, speed_mbit, duplex, ..Link::default() });
-            }
-        })
+        })?;
+        self.route.set_room(if names.len() < MANY { SMALL_BYTES } else { LARGE_BYTES });
+        Ok(())
     }
 
     fn counters(&mut self) -> Result<Vec<(u32, [u64; 23])>, Errno> {
-        let mut all = Vec::with_capacity(self.known.len());
+        let mut all = Vec::with_capacity(self.names.len());
         ask(&mut self.route, &stats_request(), &mut |kind, body| {
             if kind == NEWSTATS {
                 all.extend(link_stats(body));
@@ -358,7 +401,8 @@ mod tests {
         assert!(machine.text(File::Dev, &mut text).unwrap());
         let mut gathered = Gathered::default();
         gathered.take(File::Dev, &text, &[]).unwrap();
-        machine.add_speeds(&mut gathered.links);
+        let root = machine.root.clone();
+        gathered.links.iter_mut().for_each(|link| sysfs_speed(&root, link));
         assert!(!links.is_empty());
         let about = |link: &Link| (link.name.clone(), link.speed_mbit, link.duplex);
         assert_eq!(links.iter().map(about).collect::<Vec<_>>(), gathered.links.iter().map(about).collect::<Vec<_>>());

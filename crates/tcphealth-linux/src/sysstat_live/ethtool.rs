@@ -31,24 +31,30 @@ struct EthtoolCmd {
     reserved: [u32; 2],
 }
 
-/// The speed in Mbit/s and the duplex (2 full, 1 half) of a link; zeros where it does not say, or knows no duplex.
-pub(super) fn link(socket: &OwnedFd, name: &str) -> (u64, u8) {
+/// The speed in Mbit/s and the duplex (2 full, 1 half) of a link; zeros for one that is down, that does not say, or that
+/// knows no duplex, as the files in `/sys/class/net` have it.
+pub(super) fn link(socket: &OwnedFd, name: &[u8]) -> (u64, u8) {
     let mut command = EthtoolCmd { cmd: ETHTOOL_GSET, ..EthtoolCmd::default() };
     // SAFETY: all-zero is a valid `ifreq`.
     let mut request: libc::ifreq = unsafe { std::mem::zeroed() };
     let room = request.ifr_name.len() - 1;
-    for (to, from) in request.ifr_name.iter_mut().zip(name.bytes().take(room)) {
+    for (to, from) in request.ifr_name.iter_mut().zip(name.iter().take(room)) {
         *to = from.cast_signed() as libc::c_char;
     }
+    // SAFETY: the kernel reads the name in `request` and writes the flags there, where every bit pattern is a number.
+    let up = unsafe {
+        libc::ioctl(socket.as_raw_fd(), libc::SIOCGIFFLAGS, &raw mut request) == 0
+            && i32::from(request.ifr_ifru.ifru_flags) & libc::IFF_UP != 0
+    };
     request.ifr_ifru.ifru_data = (&raw mut command).cast();
     // SAFETY: the kernel reads the name in `request` and writes to `command` only, which outlives the call.
-    let failed = unsafe { libc::ioctl(socket.as_raw_fd(), libc::SIOCETHTOOL, &raw mut request) } != 0;
+    let told = up && unsafe { libc::ioctl(socket.as_raw_fd(), libc::SIOCETHTOOL, &raw mut request) } == 0;
     let duplex = match command.duplex {
         0 => 1,
         1 => 2,
         _ => 0,
     };
-    if failed || duplex == 0 {
+    if !told || duplex == 0 {
         return (0, 0);
     }
     (u64::from(command.speed) | u64::from(command.speed_hi) << 16, duplex)

@@ -160,9 +160,9 @@ impl<'a> Report<'a> {
         })
     }
 
-    /// Shows a reading against the one before.
-    fn show(&mut self, now: &mut Reading) -> Result<(), Failure> {
-        let mut now = picked(now, &self.shown);
+    /// Shows a reading against the one before, and takes it.
+    fn show(&mut self, reading: &mut Reading) -> Result<(), Failure> {
+        let mut now = if self.shown.contains(&false) { picked(reading, &self.shown) } else { std::mem::take(reading) };
         if self.options.selection.end.is_some_and(|end| later(&now.at, end)) {
             self.left = Some(0);
             return Ok(());
@@ -173,6 +173,8 @@ impl<'a> Report<'a> {
         self.print(|printer, out| {
             printer.rows(out, Step { lane: 0, before: &before, now: &mut now, shown });
         })?;
+        // Of a reading that was taken whole, the one before goes back to be filled again.
+        *reading = if reading.items.is_empty() { before } else { std::mem::take(reading) };
         self.last = now;
         self.left = self.left.map(|left| left - 1);
         Ok(())
