@@ -17,7 +17,8 @@ fn installed() -> tempfile::TempDir {
     let home = tempfile::tempdir().unwrap();
     fs::set_permissions(home.path(), Permissions::from_mode(0o755)).unwrap();
     let program = home.path().join("tcphealth");
-    fs::copy(env!("CARGO_BIN_EXE_tcphealth"), &program).unwrap();
+    // By a program of its own: a file that another thread's child still has open for writing cannot be started.
+    assert!(Command::new("cp").arg(env!("CARGO_BIN_EXE_tcphealth")).arg(&program).status().unwrap().success());
     fs::set_permissions(program, Permissions::from_mode(0o755)).unwrap();
     home
 }
