@@ -196,7 +196,8 @@ fn without_privilege_the_same_hops_are_found_by_ipv4_and_ipv6() {
     // The build's own folder may be closed to others.
     let folder = tempfile::tempdir().unwrap();
     let program: PathBuf = folder.path().join("tcphealth");
-    std::fs::copy(env!("CARGO_BIN_EXE_tcphealth"), &program).unwrap();
+    // By a program of its own: a file that another thread's child still has open for writing cannot be started.
+    assert!(Command::new("cp").arg(env!("CARGO_BIN_EXE_tcphealth")).arg(&program).status().unwrap().success());
     std::fs::set_permissions(folder.path(), PermissionsExt::from_mode(0o755)).unwrap();
     for (target, hops) in [("10.91.4.2:443", HOPS), ("[fd91:4::2]:443", HOPS_V6)] {
         let mut command = chain.command("h", "setpriv");
