@@ -1,6 +1,9 @@
 //! What the kernel said at one instant: counters, settings, interfaces, sockets; and what it would not say, and why.
 //!
 //! A snapshot holds no rate, no ratio and no judgement. Absent is not zero.
+//!
+//! What a release keeps of it every later one reads: a field that an old recording lacks has its default. So a field that is
+//! added must be one whose default says that nothing is known, an `Option` or a list, unless nothing to see is all that it means.
 
 use std::collections::BTreeMap;
 
@@ -45,6 +48,7 @@ pub enum Absent {
 
 /// When a look began and ended.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
 pub struct Stamp {
     /// `CLOCK_BOOTTIME` at its begin, ns since boot, suspend included.
     pub begin_ns: u64,
@@ -58,6 +62,7 @@ pub struct Stamp {
 
 /// Whose snapshot it is.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
 pub struct Identity {
     /// `uname -n`.
     pub hostname: String,
@@ -73,6 +78,7 @@ pub struct Identity {
 
 /// A network interface of the namespace (rtnetlink `RTM_GETLINK`, `/sys/class/net`).
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
 pub struct Interface {
     /// Its name, `eth0`.
     pub name: String,

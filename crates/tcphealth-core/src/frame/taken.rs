@@ -15,6 +15,7 @@ use crate::snapshot::{
 
 /// What the recorder says of itself.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
 pub struct Meter {
     /// Time between two looks at the counters, ms.
     pub interval_ms: u64,
@@ -34,15 +35,24 @@ pub struct Taken {
     /// When it was taken.
     pub at: Stamp,
     /// The settings.
+    #[serde(default)]
     pub sysctls: Sysctls,
     /// The interfaces.
+    #[serde(default = "not_kept")]
     pub interfaces: Result<Vec<Interface>, Absent>,
     /// The sockets.
+    #[serde(default = "not_kept")]
     pub census: Result<Census, Absent>,
     /// What was known when it was judged.
+    #[serde(default)]
     answers: Vec<Answered>,
     /// The recorder.
+    #[serde(default)]
     pub meter: Meter,
+}
+
+fn not_kept<T>() -> Result<T, Absent> {
+    Err(Absent::NotAsked)
 }
 
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -172,7 +182,7 @@ pub fn counters<'a>(leaves: impl IntoIterator<Item = (&'a str, &'a str, Leaf)>) 
 mod tests {
     use super::*;
     use crate::snapshot::{Endpoint, Followed, Listener, Mark, State};
-    use crate::snapshot::{Fact, Owner, Peer, Service, ServiceKey, Socket, TcpInfo};
+    use crate::snapshot::{Fact, Owner, Peer, PortUse, Service, ServiceKey, Socket, TcpInfo};
     use proptest::prelude::*;
 
     fn census(sockets: &[(u64, u32)], peers: &[[u8; 4]]) -> Census {
@@ -226,6 +236,35 @@ mod tests {
                 prop_assert_eq!(read.at, snapshot.at);
             }
         }
+    }
+
+    /// What tells one thing from another; without it there is nothing to read.
+    const IDENTITIES: [&str; 8] = ["identity", "at", "question", "answer", "key", "address", "port", "source"];
+
+    #[test]
+    fn a_look_whose_recorder_did_not_know_a_field_is_read_without_it() {
+        let (mut slots, peer) = (Slots::default(), [192, 0, 2, 1]);
+        let mut census = census(&[(2, 1), (3, 1)], &[peer]);
+        census.ports.push(PortUse { source: peer.into(), distinct: 1, shared: 1 });
+        census.listeners.push(Listener { local: Endpoint { address: peer.into(), port: 1 }, ..Listener::default() });
+        let asked = Question::Owner { inode: 7, uid: 1000 };
+        let answers = Answers::from([(asked, Ok(Fact::Owner(Some(Owner::default()))))]);
+        let whole = serde_json::to_value(Taken::of(&snapshot(census, 1), &answers, Meter::default())).unwrap();
+        let leaves = flatten(&whole, &mut slots);
+        let mut tried = 0;
+        let is_field = |path: &&String| {
+            let steps: Vec<&str> = path.split('\u{1f}').collect();
+            !steps.iter().any(|step| IDENTITIES.contains(step))
+                && steps.last().is_some_and(|last| !last.starts_with('\u{1e}'))
+        };
+        for path in leaves.keys().filter(is_field) {
+            let mut older = leaves.clone();
+            older.remove(path);
+            let read = Taken::from_leaves(&older);
+            assert!(read.is_ok(), "{path:?}: {}", read.unwrap_err());
+            tried += 1;
+        }
+        assert!(tried > 200, "{tried}");
     }
 
     #[test]

@@ -77,6 +77,7 @@ pub enum Watch {
 
 /// The way to a peer (`RTM_GETROUTE`), and what it goes through.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
 pub struct Route {
     /// `RTN_LOCAL`: an address of this host.
     pub local: bool,
@@ -98,6 +99,7 @@ pub struct Route {
 
 /// A process that holds a socket.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
 pub struct Owner {
     /// Its id.
     pub pid: u32,
@@ -109,6 +111,7 @@ pub struct Owner {
 
 /// How a process is doing (`/proc/PID`).
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
 pub struct Process {
     /// Its id.
     pub pid: u32,
@@ -127,7 +130,7 @@ pub struct Process {
 }
 
 /// State of a neighbour entry (`NUD_*`).
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub enum NeighbourState {
     /// It answered, lately or once, or is permanent.
     Answers,
@@ -136,11 +139,13 @@ pub enum NeighbourState {
     /// Asked in vain.
     Failed,
     /// There is no entry.
+    #[default]
     Unknown,
 }
 
 /// A neighbour entry (`RTM_GETNEIGH`).
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
 pub struct Neighbour {
     /// Its state.
     pub state: NeighbourState,
@@ -152,6 +157,7 @@ pub struct Neighbour {
 
 /// A queueing discipline (`RTM_GETQDISC`), counters since it was attached.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
 pub struct Qdisc {
     /// `fq_codel`, `tbf`, …
     pub kind: String,
@@ -178,6 +184,7 @@ pub struct Qdisc {
 /// A connect() that waits and is refused is taken back by the kernel (`tcp_disconnect()`) before it dies: of the peer only the
 /// address is left, with port 0 and an empty `tcp_info`. One that does not wait keeps both.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
 pub struct ClosedSocket {
     /// Our end.
     pub local: Endpoint,
@@ -242,6 +249,7 @@ pub struct Packet {
 
 /// What was heard during a window; bounded, with what was lost.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
 pub struct Heard {
     /// When listening began, ns on the boot clock.
     pub begin_ns: u64,

@@ -81,6 +81,7 @@ impl ServiceKey {
 ///
 /// The fields from `kept` on compare; they are zero at a first look ([`Census::joined`] tells).
 #[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(default)]
 pub struct Service {
     /// Which.
     pub key: ServiceKey,
@@ -179,8 +180,15 @@ impl Service {
     }
 }
 
+impl Default for Service {
+    fn default() -> Self {
+        Self::new(ServiceKey::Listener(Endpoint::default()))
+    }
+}
+
 /// A listening socket.
-#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, Serialize, Deserialize)]
+#[serde(default)]
 pub struct Listener {
     /// Where it listens.
     pub local: Endpoint,
@@ -219,6 +227,7 @@ impl Listener {
 
 /// How a line to a peer grew between two looks, over the sockets that were there at both and are not stuck.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
 pub struct Line {
     /// Sockets followed.
     pub sockets: u32,
@@ -244,6 +253,7 @@ pub struct Line {
 
 /// All sockets of one remote address.
 #[derive(Clone, Copy, Debug, Serialize, Deserialize)]
+#[serde(default)]
 pub struct Peer {
     /// The address.
     pub address: IpAddr,
@@ -294,19 +304,29 @@ impl Peer {
     }
 }
 
+impl Default for Peer {
+    fn default() -> Self {
+        let nobody = Endpoint::default().address;
+        Self::new(nobody, nobody)
+    }
+}
+
 /// Local ports of one source address.
 #[derive(Clone, Copy, Debug, Serialize, Deserialize)]
 pub struct PortUse {
     /// The address.
     pub source: IpAddr,
     /// Ephemeral ports in use toward any destination.
+    #[serde(default)]
     pub distinct: u32,
     /// Of them, those in use toward more than one destination.
+    #[serde(default)]
     pub shared: u32,
 }
 
 /// What the second pass needs to know of a socket of the first: 64 bytes, dropped after the join.
 #[derive(Clone, Copy, Debug, Default, Serialize, Deserialize)]
+#[serde(default)]
 pub struct Mark {
     /// Cookie.
     pub cookie: u64,
@@ -407,7 +427,8 @@ impl Marks {
 }
 
 /// A socket kept in full, with its mark when it was there at the look before.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[serde(default)]
 pub struct Followed {
     /// The socket now.
     pub socket: Socket,
@@ -444,6 +465,7 @@ impl Followed {
 
 /// How many did not fit.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
 pub struct LeftOut {
     /// Sockets that would have been kept in full.
     pub sockets: u64,
@@ -459,6 +481,7 @@ pub struct LeftOut {
 
 /// One pass over the sockets.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[serde(default)]
 pub struct Census {
     /// Whether it was joined with the marks of a look before.
     pub joined: bool,

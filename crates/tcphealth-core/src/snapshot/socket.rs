@@ -161,6 +161,7 @@ pub enum Timer {
 
 /// `INET_DIAG_SKMEMINFO`: the memory of a socket, bytes, and its drops (`include/uapi/linux/sock_diag.h`).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
 pub struct SkMem {
     /// `r`: received and not read.
     pub rmem_alloc_bytes: u32,
@@ -184,6 +185,7 @@ pub struct SkMem {
 
 /// One socket.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[serde(default)]
 pub struct Socket {
     /// Its state.
     pub state: State,
