@@ -6,13 +6,9 @@
 // once, so that the cache misses of one are waited for together with those of the others. Sockets are freed by RCU and a run
 // of a program is an RCU section, so what is read is memory of a socket; a chain whose end tells another bucket was left on
 // the way, and then the reader takes these buckets again.
-//
-// Nothing here needs a header of the kernel: PLACE() are numbers that the loader writes in (fields.h).
 
-typedef unsigned char u8;
-typedef unsigned short u16;
-typedef unsigned int u32;
-typedef unsigned long long u64;
+#define FIELDS "walk.fields.h"
+#include "kernel.h"
 
 #define CHAINS 8
 #define RECORDS 16384
@@ -22,29 +18,6 @@ typedef unsigned long long u64;
 #define NETNS 4
 // include/net/inet_hashtables.h
 #define LISTENING_NULLS_BASE (1u << 29)
-
-enum {
-#define FIELD(type, member) type##__##member,
-#include "fields.h"
-#undef FIELD
-};
-
-#define TAG 0x7c9e000000000000ull
-#define WRITTEN_IN(kind, number)                                                                                       \
-    ({                                                                                                                 \
-        u64 value;                                                                                                     \
-        asm("%0 = %1 ll" : "=r"(value) : "i"(TAG | (u64)(kind) << 32 | (number)));                                     \
-        value;                                                                                                         \
-    })
-#define PLACE(type, member) WRITTEN_IN(0, type##__##member)
-#define SHARED ((struct shared *)WRITTEN_IN(1, 0))
-#define STEP ((void *)WRITTEN_IN(2, 0))
-
-#ifndef DIRECT
-static long (*const probe_read_kernel)(void *to, u32 bytes, u64 from) = (void *)113;
-#endif
-static u64 (*const get_current_task)(void) = (void *)35;
-static long (*const loop)(u32 times, void *callback, void *context, u64 flags) = (void *)181;
 
 struct record {
     u8 common[COMMON_BYTES] __attribute__((aligned(8)));
@@ -73,37 +46,6 @@ struct shared {
     u64 slot[CHAINS]; // the record of each in this round, or RECORDS
     struct record records[RECORDS];
 };
-
-#ifdef DIRECT
-// bpf_rdonly_cast(from, 0), since Linux 6.17: memory that loads may read without a call; what cannot be read is 0.
-static inline __attribute__((always_inline)) const volatile void *readable(u64 from)
-{
-    const volatile void *memory;
-    asm volatile("r1 = %1; r2 = 0; call 0x7c9e; %0 = r0"
-                 : "=r"(memory)
-                 : "r"(from)
-                 : "r0", "r1", "r2", "r3", "r4", "r5");
-    return memory;
-}
-#define READ(type, from) (*(const volatile type *)readable(from))
-#else
-#define READ(type, from)                                                                                               \
-    ({                                                                                                                 \
-        type value_read = 0;                                                                                           \
-        probe_read_kernel(&value_read, sizeof(value_read), from);                                                      \
-        value_read;                                                                                                    \
-    })
-#endif
-
-static inline __attribute__((always_inline)) u64 pointer_at(u64 from)
-{
-    return READ(u64, from);
-}
-
-static inline __attribute__((always_inline)) u32 word_at(u64 from)
-{
-    return READ(u32, from);
-}
 
 static inline __attribute__((always_inline)) void copy_common(struct record *record, u64 from)
 {

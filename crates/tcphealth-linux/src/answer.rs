@@ -5,6 +5,8 @@ use std::time::{Duration, Instant};
 
 use tcphealth_core::snapshot::{Absent, Answer, Fact, Question};
 
+pub use owner::Holders;
+
 use crate::source::Source;
 
 mod cgroup;

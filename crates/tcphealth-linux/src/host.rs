@@ -16,7 +16,7 @@ use crate::saved::Saved;
 use crate::sockets::{self, Request};
 use crate::source::Source;
 use crate::watch::Listening;
-use crate::{Error, answer, netns, qdiscs};
+use crate::{Error, Holders, answer, netns, qdiscs};
 
 /// The kernel's default of `ip_local_port_range`, where it may not be read.
 const PORT_RANGE: (u16, u16) = (32_768, 60_999);
@@ -185,6 +185,12 @@ impl Host {
             return walk.visit(Want { states, owners, everywhere: false }, &mut |socket, _| each(socket)).map(drop);
         }
         self.sockets(Request { states, attributes: 0, family: Family::Both }, each)
+    }
+
+    /// The processes behind all sockets of the host at once, where there are so many that a program in the kernel pays and it
+    /// is permitted; otherwise they are asked for one by one ([`Host::answer`]).
+    pub fn holders(&mut self) -> Option<Holders> {
+        if self.pays() { Holders::find().ok() } else { None }
     }
 
     /// Whether this host has so many sockets that loading a program is cheaper than asking for them one by one.

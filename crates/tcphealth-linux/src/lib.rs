@@ -22,6 +22,7 @@ mod host;
 pub mod probe;
 pub mod sysstat_live;
 
+pub use answer::Holders;
 pub use bpf::try_walk;
 pub use clock::boot_ns;
 pub use error::{Error, Reason};

@@ -2,7 +2,7 @@
 //!
 //! A walk over all descriptors of a host can take half a minute, so it begins where the owner is likely (processes of the
 //! socket's user in our network namespace), takes those with few descriptors first, ends when all are found, and ends when
-//! its time does.
+//! its time does. Where a program in the kernel may read the file tables and there are many, it does that instead.
 
 use std::cmp::Reverse;
 use std::collections::{BTreeSet, HashMap, HashSet};
@@ -15,9 +15,13 @@ use tcphealth_core::snapshot::{Absent, Answer, Fact, Owner, Question};
 
 use super::Deadline;
 use super::process::comm;
+use crate::bpf::holders;
 
 /// The clock is looked at once in so many descriptors (5 µs each).
 const STEP: usize = 64;
+
+/// Open files of the host from which loading the program (10 ms) costs less than following their links.
+const HOLDERS_FROM: u64 = 4000;
 
 /// One search.
 struct Search {
@@ -36,9 +40,13 @@ pub(super) fn owners(asked: &[(u32, u32)], deadline: Deadline) -> Vec<(Question,
     }
     let wanted = asked.iter().map(|(inode, _)| *inode).collect();
     let mut search = Search { deadline, wanted, holders: HashMap::new(), refused: 0, visited: 0 };
-    let processes = likely_first(&asked.iter().map(|(_, uid)| *uid).collect());
-    let complete = search.run(&processes);
-    let answer = |inode: u32| match search.owner(inode) {
+    let mut processes = Vec::new();
+    let complete = search.asks_the_kernel() || {
+        processes = likely_first(&asked.iter().map(|(_, uid)| *uid).collect());
+        search.run(&processes)
+    };
+    let mut names = HashMap::new();
+    let mut answer = |inode: u32| match search.owner(inode, &mut names) {
         Some(owner) => Ok(Fact::Owner(Some(owner))),
         None if !complete => Err(Absent::CutShort(format!("{} / {}", search.visited, processes.len()))),
         None if search.refused > 0 => Err(Absent::NotPermitted("CAP_SYS_PTRACE".to_owned())),
@@ -61,12 +69,34 @@ fn likely_first(users: &HashSet<u32>) -> Vec<u32> {
     all.into_iter().map(|(_, _, Reverse(pid))| pid).collect()
 }
 
+/// Open files of the host: the first number of `/proc/sys/fs/file-nr`.
+fn open_files() -> Option<u64> {
+    fs::read_to_string("/proc/sys/fs/file-nr").ok()?.split_whitespace().next()?.parse().ok()
+}
+
 fn pids() -> impl Iterator<Item = u32> {
     let entries = fs::read_dir("/proc").into_iter().flatten().flatten();
     entries.filter_map(|entry| entry.file_name().to_str()?.parse().ok())
 }
 
 impl Search {
+    /// Whether a program in the kernel has looked into the tables of all processes.
+    fn asks_the_kernel(&mut self) -> bool {
+        if open_files().is_none_or(|files| files < HOLDERS_FROM) {
+            return false;
+        }
+        let (wanted, found) = (&self.wanted, &mut self.holders);
+        let asked = holders(&mut |inode, pid| {
+            if wanted.contains(&inode) {
+                add(found.entry(inode).or_default(), pid);
+            }
+        });
+        if asked.is_err() {
+            self.holders.clear();
+        }
+        asked.is_ok()
+    }
+
     /// Whether every process could be visited, or all were found.
     fn run(&mut self, processes: &[u32]) -> bool {
         let ours = namespace(std::process::id());
@@ -109,10 +139,7 @@ impl Search {
                 return false;
             }
             if let Some(inode) = socket_inode(&descriptor.path()).filter(|inode| self.wanted.contains(inode)) {
-                let holders = self.holders.entry(inode).or_default();
-                if holders.last() != Some(&pid) {
-                    holders.push(pid);
-                }
+                add(self.holders.entry(inode).or_default(), pid);
             }
         }
         self.visited += 1;
@@ -120,10 +147,49 @@ impl Search {
     }
 
     /// Of several holders the first that was started, for it is there the longest.
-    fn owner(&self, inode: u32) -> Option<Owner> {
+    fn owner(&self, inode: u32, names: &mut HashMap<u32, String>) -> Option<Owner> {
         let holders = self.holders.get(&inode)?;
         let pid = holders.iter().copied().min()?;
-        Some(Owner { pid, comm: comm(pid).unwrap_or_default(), others: holders.len() as u32 - 1 })
+        let comm = names.entry(pid).or_insert_with(|| comm(pid).unwrap_or_default()).clone();
+        Some(Owner { pid, comm, others: holders.len() as u32 - 1 })
+    }
+}
+
+/// A process may hold a socket more than once, and its descriptors come one after another.
+fn add(holders: &mut Vec<u32>, pid: u32) {
+    if holders.last() != Some(&pid) {
+        holders.push(pid);
+    }
+}
+
+/// The processes that hold the sockets of a host, all found at once.
+#[derive(Debug, Default)]
+pub struct Holders {
+    by_inode: HashMap<u32, u32>,
+    names: HashMap<u32, String>,
+}
+
+impl Holders {
+    /// Everything that a program in the kernel finds.
+    pub(crate) fn find() -> Result<Self, Absent> {
+        let mut found = Self::default();
+        holders(&mut |inode, pid| {
+            found.by_inode.entry(inode).and_modify(|first| *first = pid.min(*first)).or_insert(pid);
+        })?;
+        found.names = found
+            .by_inode
+            .values()
+            .collect::<HashSet<_>>()
+            .into_iter()
+            .map(|pid| (*pid, comm(*pid).unwrap_or_default()))
+            .collect();
+        Ok(found)
+    }
+
+    /// The process that holds this socket, by its id and name; of several the one with the lowest id.
+    pub fn of(&self, inode: u32) -> Option<(u32, &str)> {
+        let pid = self.by_inode.get(&inode)?;
+        Some((*pid, self.names.get(pid)?))
     }
 }
 

@@ -1,5 +1,6 @@
-//! bpf(2): the four requests that a program needs from its loading to its run.
+//! bpf(2): what a program needs from its loading to its run.
 
+use std::fs::File;
 use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
 
 use nix::errno::Errno;
@@ -9,9 +10,13 @@ const MAP_CREATE: libc::c_long = 0;
 const PROG_LOAD: libc::c_long = 5;
 const PROG_TEST_RUN: libc::c_long = 10;
 const BTF_LOAD: libc::c_long = 18;
+const LINK_CREATE: libc::c_long = 28;
+const ITER_CREATE: libc::c_long = 33;
 const BPF_MAP_TYPE_ARRAY: u32 = 2;
 const BPF_F_MMAPABLE: u32 = 1 << 10;
 const BPF_PROG_TYPE_RAW_TRACEPOINT: u32 = 17;
+const BPF_PROG_TYPE_TRACING: u32 = 26;
+const BPF_TRACE_ITER: u32 = 28;
 /// `bpf_probe_read_kernel()` is for programs under the GPL only; the project's licences allow that.
 const LICENSE: &[u8] = b"Dual MIT/GPL\0";
 
@@ -55,17 +60,32 @@ pub(super) fn load_btf(btf: &[u8]) -> Result<OwnedFd, Errno> {
     opened(BTF_LOAD, &mut fill([(4, btf.len() as u32)], &[(0, btf.as_ptr())]))
 }
 
-/// A program, of which each function has its first instruction and its type in `functions`.
-pub(super) fn load_program(code: &[u64], btf: BorrowedFd<'_>, functions: &[[u32; 2]]) -> Result<OwnedFd, Errno> {
+/// A program, of which each function has its first instruction and its type in `functions`; one that we run, or one that an
+/// iterator calls.
+pub(super) fn load_program(
+    code: &[u64],
+    btf: BorrowedFd<'_>,
+    functions: &[[u32; 2]],
+    iterates: Option<u32>,
+) -> Result<OwnedFd, Errno> {
+    let kind = iterates.map_or(BPF_PROG_TYPE_RAW_TRACEPOINT, |_| BPF_PROG_TYPE_TRACING);
     let words = [
-        (0, BPF_PROG_TYPE_RAW_TRACEPOINT),
+        (0, kind),
         (1, code.len() as u32),
+        (17, iterates.map_or(0, |_| BPF_TRACE_ITER)),
         (18, btf.as_raw_fd() as u32),
         (19, size_of::<[u32; 2]>() as u32),
         (22, functions.len() as u32),
+        (27, iterates.unwrap_or(0)),
     ];
     let pointers = [(2, code.as_ptr().cast()), (4, LICENSE.as_ptr()), (20, functions.as_ptr().cast())];
     opened(PROG_LOAD, &mut fill(words, &pointers))
+}
+
+/// An iterator that calls a program for each of its objects when it is read.
+pub(super) fn iterate(program: &OwnedFd) -> Result<File, Errno> {
+    let link = opened(LINK_CREATE, &mut fill([(0, program.as_raw_fd() as u32), (2, BPF_TRACE_ITER)], &[]))?;
+    Ok(opened(ITER_CREATE, &mut fill([(0, link.as_raw_fd() as u32)], &[]))?.into())
 }
 
 /// Runs a program once, now, on this thread; its return value.

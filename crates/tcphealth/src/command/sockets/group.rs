@@ -132,6 +132,7 @@ impl Keys {
             })?;
         }
         let (process, cgroup) = (args.by.contains(&By::Process), args.by.contains(&By::Cgroup));
+        let process = process && !keys.names.find_holders(host);
         if process || cgroup {
             read(host, filter, args, &mut |socket| {
                 if process {
@@ -167,7 +168,7 @@ impl Keys {
         let remote = Some(socket.remote).filter(|_| connected);
         match by {
             By::State => Common::State(socket.state),
-            By::Process => Common::Process(self.names.process(socket).map(|owner| (owner.pid, owner.comm.as_str()))),
+            By::Process => Common::Process(self.names.process(socket)),
             By::Listener => Common::Endpoint(self.listener(socket)),
             By::Destination => Common::Endpoint(remote.filter(|_| self.listener(socket).is_none())),
             By::Peer => Common::Address(remote.map(|remote| remote.address)),

@@ -27,7 +27,7 @@ pub(super) fn run(
     (lang, out): (Lang, &mut dyn Write),
 ) -> anyhow::Result<()> {
     let mut names = Names::default();
-    if args.process {
+    if args.process && !names.find_holders(host) {
         each(host, filter, request(filter, args), &mut |socket| {
             names.want_process(socket);
             Ok(())
@@ -134,8 +134,8 @@ impl Page {
         let Socket { state, rqueue, wqueue, local, remote, .. } = socket;
         let (local, remote) = (local.to_string(), remote.to_string());
         write!(out, "{state:11} {rqueue:7} {wqueue:7} {local:25} {remote}")?;
-        if let Some(owner) = self.names.process(socket) {
-            write!(out, "  {} ({})", owner.comm, owner.pid)?;
+        if let Some((pid, comm)) = self.names.process(socket) {
+            write!(out, "  {comm} ({pid})")?;
         }
         if let Some(timer) = timer_name(socket.timer) {
             let seconds = f64::from(socket.timer_expires_ms) / 1000.0;
@@ -153,8 +153,8 @@ impl Page {
             "state": socket.state.name(), "local": socket.local.to_string(), "remote": socket.remote.to_string(),
             "recv_q": socket.rqueue, "send_q": socket.wqueue, "uid": socket.uid, "inode": socket.inode,
             "cookie": socket.cookie, "ifindex": socket.ifindex, "cgroup": socket.cgroup, "v6only": socket.v6only,
-            "shutdown": socket.shutdown, "pid": owner.map(|owner| owner.pid),
-            "comm": owner.map(|owner| &owner.comm), "timer": timer, "congestion": socket.congestion_name(),
+            "shutdown": socket.shutdown, "pid": owner.map(|(pid, _)| pid),
+            "comm": owner.map(|(_, comm)| comm), "timer": timer, "congestion": socket.congestion_name(),
             "skmem": socket.skmem.as_ref().map(skmem), "tcp_info": socket.info.as_ref().map(info),
         })
     }
@@ -162,8 +162,8 @@ impl Page {
     fn record(&self, socket: &Socket, out: &mut dyn Write) -> io::Result<()> {
         let Socket { state, local, remote, rqueue, wqueue, uid, inode, cookie, .. } = socket;
         let timer = timer_name(socket.timer).unwrap_or_default();
-        let (pid, comm) = self.names.process(socket).map_or_else(Default::default, |owner| {
-            (owner.pid.to_string(), format!("\"{}\"", owner.comm.replace('"', "\"\"")))
+        let (pid, comm) = self.names.process(socket).map_or_else(Default::default, |(pid, comm)| {
+            (pid.to_string(), format!("\"{}\"", comm.replace('"', "\"\"")))
         });
         write!(out, "{state},{local},{remote},{rqueue},{wqueue},{uid},{inode},{cookie},{timer}")?;
         write!(out, ",{},{pid},{comm}", socket.timer_expires_ms)?;

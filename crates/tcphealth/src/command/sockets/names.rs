@@ -3,8 +3,8 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use tcphealth_core::snapshot::{Absent, Answers, Fact, Owner, Question, Socket};
-use tcphealth_linux::Host;
+use tcphealth_core::snapshot::{Absent, Answers, Fact, Question, Socket};
+use tcphealth_linux::{Holders, Host};
 
 /// Time to find the owners of all sockets of a host.
 const BUDGET: Duration = Duration::from_secs(10);
@@ -14,9 +14,16 @@ const BUDGET: Duration = Duration::from_secs(10);
 pub(crate) struct Names {
     asked: BTreeSet<Question>,
     answers: Answers,
+    holders: Option<Holders>,
 }
 
 impl Names {
+    /// Whether the processes of all sockets could be found at once, so that none need be wanted.
+    pub(crate) fn find_holders(&mut self, host: &mut Host) -> bool {
+        self.holders = host.holders();
+        self.holders.is_some()
+    }
+
     /// Remembers whose process is wanted.
     pub(crate) fn want_process(&mut self, socket: &Socket) {
         if socket.inode != 0 {
@@ -35,10 +42,13 @@ impl Names {
         Ok(host.answer(&asked, &mut self.answers, BUDGET)?)
     }
 
-    /// The process that holds a socket.
-    pub(crate) fn process(&self, socket: &Socket) -> Option<&Owner> {
+    /// The process that holds a socket, by its id and name.
+    pub(crate) fn process(&self, socket: &Socket) -> Option<(u32, &str)> {
+        if let Some(holders) = &self.holders {
+            return holders.of(socket.inode);
+        }
         match self.answers.get(&owner_of(socket))? {
-            Ok(Fact::Owner(owner)) => owner.as_ref(),
+            Ok(Fact::Owner(owner)) => owner.as_ref().map(|owner| (owner.pid, owner.comm.as_str())),
             _ => None,
         }
     }

@@ -1,4 +1,5 @@
 use std::collections::BTreeMap;
+use std::fs;
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::process::Command;
@@ -197,9 +198,9 @@ fn under_churn_every_socket_that_stays_is_seen_exactly_once() {
 
 #[test]
 fn every_field_that_the_program_uses_has_a_line() {
-    let fields = fields();
+    let fields = load::fields(FIELDS);
     assert!(fields.contains(&("task_struct", "nsproxy")) && fields.contains(&("ns_common", "inum")));
-    let (code, callback_at) = object::code(BY_CALL).unwrap();
+    let (code, callback_at) = crate::bpf::object::code(BY_CALL).unwrap();
     assert!(callback_at > 0 && callback_at < code.len());
     assert_eq!(FIELDS.lines().filter(|line| line.starts_with("FIELD")).count(), fields.len());
 }
