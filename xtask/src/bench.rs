@@ -34,7 +34,7 @@ pub fn bench() -> Result<()> {
 }
 
 /// CPU time that has been used, µs.
-fn cpu_us(who: UsageWho) -> Result<f64> {
+pub(crate) fn cpu_us(who: UsageWho) -> Result<f64> {
     let usage = getrusage(who)?;
     Ok((usage.user_time().num_microseconds() + usage.system_time().num_microseconds()) as f64)
 }
@@ -110,7 +110,7 @@ fn sockets() -> Result<()> {
     Ok(())
 }
 
-fn median(times: &mut [f64]) -> f64 {
+pub(crate) fn median(times: &mut [f64]) -> f64 {
     times.sort_unstable_by(f64::total_cmp);
     times.get(times.len() / 2).copied().unwrap_or(f64::NAN)
 }

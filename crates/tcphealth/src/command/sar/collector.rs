@@ -89,6 +89,9 @@ impl Collector {
             zone: LocalZone::of_process(),
         };
         collector.files = FILES.iter().copied().filter(|&one| collector.needs(one)).collect();
+        if collector.needs(File::Dev) {
+            collector.machine.open_links();
+        }
         collector.fc = collector.activities.iter().any(|activity| activity.keyword == "FC");
         Ok(collector)
     }
