@@ -48,6 +48,16 @@ impl Judgement {
         asks.flatten().collect()
     }
 
+    /// Lets a verdict stand that somebody else reached, where a rule could not decide.
+    pub fn fill_in(&mut self, rule: &str, verdict: Verdict) {
+        let open = |(known, said): &&mut (&'static Rule, Verdict)| {
+            known.id == rule && matches!(said, Verdict::Undecided(_) | Verdict::Ask(_))
+        };
+        if let Some((_, said)) = self.verdicts.iter_mut().find(open) {
+            *said = verdict;
+        }
+    }
+
     /// The findings, worst first and without those that another explains; a line for every rule; the verdict.
     pub fn combine(self) -> (Word, Vec<Finding>, Vec<Check>) {
         let mut findings = Vec::new();

@@ -75,7 +75,7 @@ pub fn file(activity: &Activity) -> Option<File> {
 }
 
 /// The counters of an activity's columns: a prefix, then a name for each.
-fn counters(keyword: &str) -> (&'static str, &'static str) {
+pub(super) fn counters(keyword: &str) -> (&'static str, &'static str) {
     match keyword {
         "IP" => ("Ip.", "InReceives ForwDatagrams InDelivers OutRequests ReasmReqds ReasmOKs FragOKs FragCreates"),
         "EIP" => {
@@ -137,8 +137,8 @@ pub struct Link {
 }
 
 /// Where the columns of DEV and of EDEV stand in `/proc/net/dev`.
-const DEV_COLUMNS: [usize; 7] = [1, 9, 0, 8, 6, 15, 7];
-const EDEV_COLUMNS: [usize; 9] = [2, 10, 13, 3, 11, 14, 5, 4, 12];
+pub(super) const DEV_COLUMNS: [usize; 7] = [1, 9, 0, 8, 6, 15, 7];
+pub(super) const EDEV_COLUMNS: [usize; 9] = [2, 10, 13, 3, 11, 14, 5, 4, 12];
 
 /// A Fibre Channel host: frames received and sent, words received and sent.
 pub type FcHost = (String, [u64; 4]);

@@ -19,3 +19,5 @@ pub mod text;
 pub mod live;
 pub mod writer;
 pub mod sadf;
+pub mod past;
+pub mod verdict;

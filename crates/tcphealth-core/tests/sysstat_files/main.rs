@@ -5,10 +5,12 @@ mod hostile;
 mod writer;
 
 use hostile::{EVERYTHING, lines, open, sar, survive, tree};
+use tcphealth_core::snapshot::Snapshot;
 use tcphealth_core::sysstat::activity::by_keyword;
 use tcphealth_core::sysstat::header::Header;
 use tcphealth_core::sysstat::input::{Input, Trouble};
 use tcphealth_core::sysstat::items::Items;
+use tcphealth_core::sysstat::past::{Wish, interval};
 use tcphealth_core::sysstat::record::{Kind, Moment, Reader};
 use tcphealth_core::sysstat::sadf::lines::Form;
 use tcphealth_core::sysstat::sadf::tree::Markup;
@@ -155,6 +157,25 @@ fn what_is_written_is_what_is_read() {
     reader.items(&mut read).unwrap();
     assert_eq!(read, [links, sockets]);
     assert_eq!(reader.advance().unwrap(), None);
+}
+
+/// The last interval of the example has the host's second start between its readings 22 s and 2 s after boot.
+#[test]
+fn an_interval_of_a_file_is_a_window_with_the_kernels_names() {
+    let bytes = example(USUAL);
+    let pair = |at, window_cs| interval(open(&bytes, None).unwrap(), Wish { at, window_cs }).unwrap();
+    let (first, last) = pair(None, 0).unwrap();
+    let first = first.unwrap();
+    assert_eq!((last.at.begin_ns - first.at.begin_ns, last.at.wall_ns), (2_000_000_000, 1_700_000_022_000_000_000));
+    let value = |snapshot: &Snapshot, name: &str| snapshot.counters.named(name);
+    assert_eq!((value(&first, "Tcp.OutSegs"), value(&last, "Tcp.OutSegs")), (Some(300), Some(1200)));
+    assert_eq!((value(&last, "dev.eth0.tx_bytes"), value(&last, "TCP.tw")), (Some(5_000_000), Some(40)));
+    assert_eq!((value(&last, "Tcp.RetransSegs"), last.census.is_err()), (None, true));
+    assert_eq!(last.interfaces.unwrap()[1].speed_mbit_per_second, Some(100));
+    let (first, last) = pair(Some(1_700_000_002), 250).unwrap();
+    assert_eq!((first.unwrap().at.begin_ns, last.at.begin_ns), (5_000_000_000_000, 5_003_000_000_000));
+    assert!(pair(Some(1_700_000_020), 0).unwrap().0.is_none(), "nothing of this boot is before it");
+    assert!(pair(Some(1_700_000_023), 0).is_none());
 }
 
 #[test]

@@ -13,6 +13,7 @@ use tcphealth_core::say;
 use tcphealth_core::words::Lang;
 use tcphealth_linux::Host;
 
+use super::sysstat;
 use crate::args::{CheckArgs, LookArgs};
 use crate::config;
 use crate::examine::Examiner;
@@ -79,6 +80,11 @@ fn print(report: &Report, format: Format, speech: &Speech) -> anyhow::Result<Exi
 
 /// The report on a moment of a recording, when one is meant: of the directory that is named, or of the usual one.
 pub(crate) fn recorded(look: &LookArgs) -> anyhow::Result<Option<Report>> {
+    if let Some(file) = look.from.as_deref().filter(|from| from.is_file())
+        && let Some(report) = sysstat::past::report(file, look)?
+    {
+        return Ok(Some(report));
+    }
     let Some(when) = look.at else {
         return match look.from.as_deref() {
             Some(from) if Store::is_one(from) => {
@@ -111,8 +117,8 @@ fn announce(rounds: u32, speech: &Speech) {
 
 fn no_saved_host(file: &Path) -> Complaint {
     Complaint(say! {
-        en: "{file}: is a file; --from takes a directory that --save wrote, or a recording; sysstat's files: tcphealth sar -f",
-        ko: "{file}: 파일임. --from에는 --save로 저장한 디렉터리나 기록을 준다. sysstat 파일은 tcphealth sar -f",
+        en: "{file}: no file of sysstat's; --from takes one, a directory that --save wrote, or a recording",
+        ko: "{file}: sysstat 파일이 아님. --from에는 sysstat 파일, --save로 저장한 디렉터리, 기록을 준다",
         file = file.display()
     })
 }

@@ -1,6 +1,7 @@
 //! `tcphealth sar`: sar's network reports, from files and live.
 
 mod collector;
+mod judge;
 mod live;
 mod options;
 mod output;

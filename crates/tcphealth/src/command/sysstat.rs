@@ -4,6 +4,7 @@ pub(crate) mod arguments;
 pub(crate) mod environment;
 pub(crate) mod failure;
 pub(crate) mod paper;
+pub(crate) mod past;
 pub(crate) mod places;
 pub(crate) mod zone;
 

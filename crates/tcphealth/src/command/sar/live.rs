@@ -12,11 +12,13 @@ use tcphealth_core::sysstat::walk::{Outs, Printer, Reading, Step, later};
 use tcphealth_linux::sysstat_live::Machine;
 
 use super::collector::Collector;
+use super::judge::Judge;
 use super::options::Options;
 use super::output::Output;
 use crate::command::sysstat::environment;
 use crate::command::sysstat::failure::Failure;
 use crate::command::sysstat::paper::Sheet;
+use crate::speech::early_lang;
 
 /// Prints a report of this machine as time goes by.
 pub(crate) fn report(options: &Options) -> Result<(), Failure> {
@@ -42,6 +44,7 @@ pub(crate) fn report(options: &Options) -> Result<(), Failure> {
     if interval == 0 {
         return report.since_boot(&first);
     }
+    let mut judge = if options.judge { Some(Judge::begin(early_lang(&[]))?) } else { None };
     let mut now = collector.reading();
     while report.more() {
         if !pace.wait(collector.machine()) || !collector.take(&mut now)? {
@@ -52,6 +55,9 @@ pub(crate) fn report(options: &Options) -> Result<(), Failure> {
             output.write(&now)?;
         }
         report.show(&mut now)?;
+        if let Some(judge) = &mut judge {
+            report.add(&judge.line()?)?;
+        }
     }
     report.averages()
 }
@@ -178,6 +184,11 @@ impl<'a> Report<'a> {
         self.last = now;
         self.left = self.left.map(|left| left - 1);
         Ok(())
+    }
+
+    /// Prints a line of ours below a sample.
+    fn add(&mut self, line: &str) -> Result<(), Failure> {
+        self.print(|_, out| out.lane(0).extend_from_slice(line.as_bytes()))
     }
 
     /// The line behind the `^C` of a terminal.

@@ -47,6 +47,8 @@ pub(crate) struct Options {
     pub(crate) count: Option<u64>,
     /// The older formats are read, with that HZ.
     pub(crate) old_hz: Option<u64>,
+    /// A verdict stands below each sample, `--judge`.
+    pub(crate) judge: bool,
     /// Fake hosts, and the first of them: directory and name.
     pub(crate) roots: Option<(String, String)>,
     interval_by_option: bool,
@@ -89,6 +91,7 @@ fn one(options: &mut Options, word: &str, words: &mut Words<'_>) -> Result<Optio
         "--help" => return Ok(Some(Request::Say(help()))),
         "--human" => options.settings.style.human = true,
         "--pretty" => options.settings.style.pretty = true,
+        "--judge" => options.judge = true,
         "--old-format" => options.old_hz = Some(100),
         "--roots" => options.roots = Some((words.take().ok_or(Misused)?.to_owned(), "root1".to_owned())),
         "--first-root" => {
@@ -193,6 +196,10 @@ fn settle(mut options: Options, none: bool) -> Result<Request, Misused> {
         let line = "Not reading from a system activity file (use -f option)";
         return Ok(Request::Fail(Failure::line(1, line)));
     }
+    if options.judge && (file || options.roots.is_some() || options.interval == Some(0)) {
+        let line = "--judge looks at the sockets of this host: it is for live samples (for files: tcphealth check --from FILE)";
+        return Ok(Request::Fail(Failure::line(1, line)));
+    }
     let since_boot = options.interval == Some(0);
     if (since_boot && (file || options.output.is_some())) || (options.output.is_some() && options.days_ago.is_some()) {
         return Err(Misused);
@@ -236,5 +243,6 @@ Usage: tcphealth sar -n { KEYWORD[,...] | ALL } [options] [interval [count]]
               [--old-format[=HZ]]
   to a file   [-o [FILE]] [-D]
   look        [-h] [-p] [-x] [--dec={0|1|2}] [--human] [--pretty]
+  live        [--judge]
   other       [--help] [--sadc] [-V]
 ";

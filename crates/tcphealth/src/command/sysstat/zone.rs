@@ -21,6 +21,11 @@ impl LocalZone {
         Self { zone: zone_of(std::env::var("TZ").ok().as_deref()), last: Cell::new((u64::MAX, 0)) }
     }
 
+    /// What local time is ahead of UTC at a moment, seconds.
+    pub(crate) fn offset_seconds(&self, epoch: u64) -> i32 {
+        self.offset(epoch).and_then(|offset| offset.try_into().ok()).unwrap_or(0)
+    }
+
     fn offset(&self, epoch: u64) -> Option<i64> {
         let quarter = epoch / QUARTER_SECONDS;
         let (known, offset) = self.last.get();
