@@ -25,7 +25,8 @@ const EXAMPLES: &str = "Examples:
   tcphealth sockets state close-wait --by process
   tcphealth path 203.0.113.9:443           response time and loss of each hop, on the service's own port
   tcphealth explain retrans/s              what a word means: a rule, a state, a column, a counter
-  tcphealth sar -n TCP,ETCP 5              sar's own reports
+  tcphealth sar -n TCP,ETCP --judge 5      sar's own reports, and below each sample the verdict
+  tcphealth check --from /var/log/sysstat/sa21 --at '2026-11-21 03:00'
 ";
 
 /// Tells whether this host's TCP is healthy, and if not: what is wrong, who is responsible, what to do.
@@ -100,10 +101,10 @@ pub(crate) struct LookArgs {
     /// Time between the two looks: 30s, 2m, 1m30s; a bare number is seconds; 5 s unless given, or what was recorded.
     #[arg(long, value_name = "TIME", value_parser = duration)]
     pub(crate) window: Option<Duration>,
-    /// Judge a directory that `check --save` wrote, or a moment of a recording.
+    /// Judge a directory that `check --save` wrote, a moment of a recording, or a file of sysstat's.
     #[arg(long, value_name = "DIR", conflicts_with = "netns")]
     pub(crate) from: Option<PathBuf>,
-    /// Judge this moment of a recording: '2026-11-21 03:00', 'yesterday 03:00', -2h; local time unless UTC stands behind it.
+    /// Judge this moment of a recording or of a file of sysstat's: '2026-11-21 03:00', 'yesterday 03:00', -2h; local time unless UTC stands behind it.
     #[arg(long, value_name = "TIME", value_parser = when::parse, allow_hyphen_values = true, conflicts_with = "netns")]
     pub(crate) at: Option<When>,
     /// Look into another network namespace: a name of ip-netns(8), or the id of a process in it.

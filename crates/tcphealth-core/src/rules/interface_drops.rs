@@ -55,7 +55,7 @@ pub static RULE: Rule = Rule {
 
 fn check(window: &Window, limits: &Limits) -> Verdict {
     let (mut questions, mut list) = (Vec::new(), Vec::new());
-    let devices = link::devices(window);
+    let devices = link::devices(window, &["rx_packets", "rx_drop", "tx_drop"]);
     if devices.is_empty() {
         return link::uncounted();
     }

@@ -45,7 +45,7 @@ pub static RULE: Rule = Rule {
 };
 
 fn check(window: &Window, limits: &Limits) -> Verdict {
-    let devices = link::devices(window);
+    let devices = link::devices(window, &["rx_packets", "rx_errs", "tx_errs"]);
     if devices.is_empty() {
         return link::uncounted();
     }

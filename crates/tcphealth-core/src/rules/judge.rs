@@ -48,6 +48,16 @@ impl Judgement {
         asks.flatten().collect()
     }
 
+    /// Says in other words what the rules lack that are undecided for want of something.
+    pub fn reword(&mut self, window: &Window, limits: &Limits, words: impl Fn(Read) -> Option<Message>) {
+        for (rule, said) in &mut self.verdicts {
+            let lacks = rule.reads.iter().find(|read| missing_read(**read, window, limits).is_some());
+            if let (Some(reason), Verdict::Undecided(why)) = (lacks.and_then(|read| words(*read)), said) {
+                *why = Why { reason, needs: None };
+            }
+        }
+    }
+
     /// Lets a verdict stand that somebody else reached, where a rule could not decide.
     pub fn fill_in(&mut self, rule: &str, verdict: Verdict) {
         let open = |(known, said): &&mut (&'static Rule, Verdict)| {

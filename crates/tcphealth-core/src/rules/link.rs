@@ -31,10 +31,11 @@ impl Direction {
     }
 }
 
-/// Interfaces that packets leave or enter the host by and that were counted in this window.
-pub(super) fn devices<'a>(window: &Window<'a>) -> Vec<&'a Interface> {
+/// Interfaces that packets leave or enter the host by and of which these columns were counted in this window.
+pub(super) fn devices<'a>(window: &Window<'a>, columns: &[&str]) -> Vec<&'a Interface> {
     let all = window.last().interfaces.as_deref().unwrap_or_default();
-    all.iter().filter(|known| known.link_type != LOOPBACK && grown(window, known, "rx_packets").is_some()).collect()
+    let counted = |known: &&Interface| columns.iter().all(|column| grown(window, known, column).is_some());
+    all.iter().filter(|known| known.link_type != LOOPBACK).filter(counted).collect()
 }
 
 /// How much a column of `/proc/net/dev` grew.
@@ -115,8 +116,8 @@ pub(super) fn subject(device: &Interface, direction: Direction) -> Subject {
 /// What is said when no interface was counted.
 pub(super) fn uncounted() -> Verdict {
     let reason = say! {
-        en: "/proc/net/dev has no counters of an interface other than lo",
-        ko: "/proc/net/dev에 lo 이외의 인터페이스 카운터가 없음"
+        en: "no counters of an interface other than lo that this needs",
+        ko: "여기에 필요한, lo 이외의 인터페이스 카운터가 없음"
     };
     Verdict::Undecided(Why { reason, needs: None })
 }

@@ -23,6 +23,20 @@ pub struct Wish {
     pub window_cs: u64,
 }
 
+/// What a file holds of the interval that is wished for.
+#[derive(Debug)]
+pub struct Found {
+    /// The snapshots at both ends of the interval; `None` when the file holds no such interval.
+    pub ends: Option<(Snapshot, Snapshot)>,
+    /// The times of the file's first and last reading, seconds since 1970.
+    pub span: Option<(u64, u64)>,
+    /// What is wrong with the file behind the interval.
+    pub damage: Option<Trouble>,
+}
+
+/// Parts of a window that a reading is kept for: those between its ends say only where a shorter one may begin.
+const PARTS: u64 = 60;
+
 /// Readings of one boot, oldest first.
 #[derive(Default)]
 struct Boot {
@@ -30,55 +44,71 @@ struct Boot {
     readings: VecDeque<(Moment, Vec<Items>)>,
 }
 
-/// The snapshots at both ends of the interval that is wished for; the first one is missing when the host was started just
-/// before the second. `None` when the file holds no reading at or behind the moment.
-///
-/// # Errors
-/// The file is damaged before the moment; without one, what stands before the damage is taken.
-pub fn interval<R: Read>(mut reader: Reader<R>, wish: Wish) -> Result<Option<(Option<Snapshot>, Snapshot)>, Trouble> {
-    let reached = |moment: &Moment| wish.at.is_some_and(|at| moment.ust_time >= at);
-    let mut boot = Boot { since: reader.header().ust_time, ..Boot::default() };
-    let mut before = Boot::default();
-    loop {
-        match step(&mut reader, &mut boot, wish.window_cs) {
-            Ok(Some(Kind::Restart(_))) => {
-                let since = boot.since;
-                let ended = std::mem::replace(&mut boot, Boot { since, ..Boot::default() });
-                before = if ended.readings.len() > 1 { ended } else { before };
-            }
-            Ok(Some(_)) if boot.readings.back().is_some_and(|(moment, _)| reached(moment)) => break,
-            Ok(Some(_)) => {}
-            Ok(None) => break,
-            Err(Trouble::Cut) if wish.at.is_none() && boot.readings.len() + before.readings.len() > 1 => break,
-            Err(trouble) => return Err(trouble),
+impl Boot {
+    /// Adds a reading and forgets those that no window of that length which ends at the newest one may begin with.
+    fn add(&mut self, reading: (Moment, Vec<Items>), window_cs: u64) {
+        let now_cs = reading.0.uptime_cs;
+        let age = |kept: Option<&(Moment, Vec<Items>)>| kept.and_then(|(at, _)| now_cs.checked_sub(at.uptime_cs));
+        if age(self.readings.back()).is_none_or(|age| age == 0) {
+            // The host was started and nobody wrote it down.
+            self.readings.clear();
         }
+        let count = self.readings.len();
+        if count > 2 && age(self.readings.get(count - 2)).is_some_and(|age| age < window_cs / PARTS) {
+            self.readings.pop_back();
+        }
+        while age(self.readings.get(1)).is_some_and(|age| age >= window_cs.max(1)) {
+            self.readings.pop_front();
+        }
+        self.readings.push_back(reading);
     }
-    if wish.at.is_none() && boot.readings.len() < 2 && before.readings.len() > 1 {
-        boot = before;
+
+    fn ends<R: Read>(&self, reader: &Reader<R>) -> Option<(Snapshot, Snapshot)> {
+        let (first, last) = (self.readings.front()?, self.readings.back()?);
+        let snapshot = |reading| snapshot(reader, self.since, reading);
+        (self.readings.len() > 1).then(|| (snapshot(first), snapshot(last)))
     }
-    let last = boot.readings.pop_back().filter(|(moment, _)| wish.at.is_none() || reached(moment));
-    let snapshot = |reading: &(Moment, Vec<Items>)| snapshot(&reader, boot.since, reading);
-    Ok(last.map(|last| (boot.readings.front().map(snapshot), snapshot(&last))))
 }
 
-/// Reads a record; a reading is kept as long as a window that ends at the newest one may begin with it.
-fn step<R: Read>(reader: &mut Reader<R>, boot: &mut Boot, window_cs: u64) -> Result<Option<Kind>, Trouble> {
-    let Some((moment, kind)) = reader.advance()? else { return Ok(None) };
-    match kind {
-        Kind::Restart(_) => boot.since = moment.ust_time,
-        Kind::Comment(_) => {}
-        Kind::Statistics => {
-            let mut sets: Vec<Items> = reader.activities().iter().map(|activity| Items::none(activity)).collect();
-            reader.items(&mut sets)?;
-            boot.readings.push_back((moment, sets));
-            let far =
-                |(kept, _): &(Moment, Vec<Items>)| moment.uptime_cs.saturating_sub(kept.uptime_cs) >= window_cs.max(1);
-            while boot.readings.get(1).is_some_and(far) {
-                boot.readings.pop_front();
+/// Finds the interval in a file. A damaged end is told, and what stands before it is taken.
+pub fn interval<R: Read>(mut reader: Reader<R>, wish: Wish) -> Found {
+    let mut boot = Boot { since: reader.header().ust_time, ..Boot::default() };
+    let mut found = Found { ends: None, span: None, damage: None };
+    let mut before = None;
+    loop {
+        match step(&mut reader, &mut boot, wish.window_cs) {
+            Ok(Some((moment, Kind::Statistics))) => {
+                let now = moment.ust_time;
+                found.span = Some((found.span.map_or(now, |(first, _)| first), now));
+                let begin = before.replace(now).filter(|_| boot.readings.len() > 1);
+                if wish.at.is_some_and(|at| begin.is_some_and(|begin| (begin..=now).contains(&at))) {
+                    found.ends = boot.ends(&reader);
+                    return found;
+                }
+            }
+            Ok(Some((moment, Kind::Restart(_)))) => {
+                found.ends = boot.ends(&reader).or(found.ends);
+                boot = Boot { since: moment.ust_time, ..Boot::default() };
+            }
+            Ok(Some(_)) => {}
+            ended => {
+                found.damage = ended.err();
+                found.ends = boot.ends(&reader).or(found.ends).filter(|_| wish.at.is_none());
+                return found;
             }
         }
     }
-    Ok(Some(kind))
+}
+
+/// Reads a record, and adds what it holds of readings.
+fn step<R: Read>(reader: &mut Reader<R>, boot: &mut Boot, window_cs: u64) -> Result<Option<(Moment, Kind)>, Trouble> {
+    let Some((moment, kind)) = reader.advance()? else { return Ok(None) };
+    if kind == Kind::Statistics {
+        let mut sets: Vec<Items> = reader.activities().iter().map(|activity| Items::none(activity)).collect();
+        reader.items(&mut sets)?;
+        boot.add((moment, sets), window_cs);
+    }
+    Ok(Some((moment, kind)))
 }
 
 /// What a file of sysstat's does not hold.
@@ -113,7 +143,7 @@ fn snapshot<R: Read>(reader: &Reader<R>, since: u64, (moment, sets): &(Moment, V
 /// An activity's items under the names that the kernel's files have for them.
 fn table(activity: &'static Activity, items: &Items) -> Option<Table> {
     let file = file(activity)?;
-    let named: Vec<(String, u64)> = match file {
+    let counted: Vec<(String, u64)> = match file {
         File::Dev => (0..items.len()).flat_map(|index| of_link(activity, items, index)).collect(),
         File::Softnet => of_cpus(items),
         File::Nfs | File::Nfsd => return None,
@@ -122,7 +152,7 @@ fn table(activity: &'static Activity, items: &Items) -> Option<Table> {
             names.split_whitespace().map(|name| format!("{prefix}{name}")).zip(items.row(0).iter().copied()).collect()
         }
     };
-    let (names, values): (Vec<String>, Vec<u64>) = named.into_iter().unzip();
+    let (names, values): (Vec<String>, Vec<u64>) = counted.into_iter().unzip();
     Some(Table { file: file.path(), names: Arc::new(Names::new(names)), values, ..Table::default() })
 }
 
@@ -153,7 +183,8 @@ fn of_link(activity: &Activity, items: &Items, index: usize) -> Vec<(String, u64
     columns.iter().zip(items.row(index)).filter_map(named).collect()
 }
 
-/// The counters of every CPU and their sums; item 0, the sum, is not stored.
+/// The counters of every CPU and their sums; item 0, the sum, is not stored. Nothing when no CPU ever processed a packet: then
+/// sysstat could not read them and keeps zeros.
 fn of_cpus(items: &Items) -> Vec<(String, u64)> {
     const NAMES: [&str; 6] = ["processed", "dropped", "time_squeeze", "received_rps", "flow_limit", "backlog_len"];
     let mut sums: BTreeMap<&str, u64> = BTreeMap::new();
@@ -164,6 +195,9 @@ fn of_cpus(items: &Items) -> Vec<(String, u64)> {
             all.push((format!("softnet.cpu{}.{name}", index - 1), value));
         }
     }
+    if sums.get("processed").is_none_or(|&processed| processed == 0) {
+        return Vec::new();
+    }
     all.extend(sums.into_iter().map(|(name, sum)| (format!("softnet.{name}"), sum)));
     all
 }
@@ -171,6 +205,9 @@ fn of_cpus(items: &Items) -> Vec<(String, u64)> {
 /// `ARPHRD_LOOPBACK` and `ARPHRD_ETHER`.
 const LOOPBACK: u16 = 772;
 const ETHERNET: u16 = 1;
+
+/// How the kernel, or who makes them as a rule, begins the names of devices whose speed nobody measured.
+const VIRTUAL: &[&str] = &["br-", "docker", "dummy", "ifb", "tap", "tun", "veth", "virbr", "vxlan", "wg"];
 
 /// The interfaces of a reading; what sysstat does not keep of them is unknown.
 fn interfaces(items: &Items) -> Vec<Interface> {
@@ -180,6 +217,7 @@ fn interfaces(items: &Items) -> Vec<Interface> {
         Interface {
             ifindex: index as u32 + 1,
             link_type: if name == "lo" { LOOPBACK } else { ETHERNET },
+            kind: VIRTUAL.iter().find(|kind| name.starts_with(**kind)).map(|kind| (*kind).to_owned()),
             operstate: "unknown".to_owned(),
             speed_mbit_per_second: u32::try_from(value(SPEED)).ok().filter(|&speed| speed > 0),
             duplex: match value(DUPLEX) {

@@ -159,23 +159,48 @@ fn what_is_written_is_what_is_read() {
     assert_eq!(reader.advance().unwrap(), None);
 }
 
-/// The last interval of the example has the host's second start between its readings 22 s and 2 s after boot.
+/// The example has readings 5000, 5001 and 5003 s after a boot at second 0, 1 and 3, and after the next one two more.
 #[test]
 fn an_interval_of_a_file_is_a_window_with_the_kernels_names() {
     let bytes = example(USUAL);
-    let pair = |at, window_cs| interval(open(&bytes, None).unwrap(), Wish { at, window_cs }).unwrap();
-    let (first, last) = pair(None, 0).unwrap();
-    let first = first.unwrap();
+    let found = |at, window_cs| interval(open(&bytes, None).unwrap(), Wish { at, window_cs });
+    let (first, last) = found(None, 0).ends.unwrap();
     assert_eq!((last.at.begin_ns - first.at.begin_ns, last.at.wall_ns), (2_000_000_000, 1_700_000_022_000_000_000));
     let value = |snapshot: &Snapshot, name: &str| snapshot.counters.named(name);
     assert_eq!((value(&first, "Tcp.OutSegs"), value(&last, "Tcp.OutSegs")), (Some(300), Some(1200)));
     assert_eq!((value(&last, "dev.eth0.tx_bytes"), value(&last, "TCP.tw")), (Some(5_000_000), Some(40)));
     assert_eq!((value(&last, "Tcp.RetransSegs"), last.census.is_err()), (None, true));
     assert_eq!(last.interfaces.unwrap()[1].speed_mbit_per_second, Some(100));
-    let (first, last) = pair(Some(1_700_000_002), 250).unwrap();
-    assert_eq!((first.unwrap().at.begin_ns, last.at.begin_ns), (5_000_000_000_000, 5_003_000_000_000));
-    assert!(pair(Some(1_700_000_020), 0).unwrap().0.is_none(), "nothing of this boot is before it");
-    assert!(pair(Some(1_700_000_023), 0).is_none());
+    let uptimes = |at: u64, window_cs| {
+        let (first, last) = found(Some(1_700_000_000 + at), window_cs).ends?;
+        Some((first.at.begin_ns / 1_000_000_000, last.at.begin_ns / 1_000_000_000))
+    };
+    assert_eq!(
+        [uptimes(0, 0), uptimes(1, 0), uptimes(2, 0)],
+        [Some((5000, 5001)), Some((5000, 5001)), Some((5001, 5003))]
+    );
+    assert_eq!(uptimes(2, 250), Some((5000, 5003)), "a window of 2.5 s begins earlier");
+    assert_eq!(
+        [uptimes(4, 0), uptimes(15, 0), uptimes(23, 0)],
+        [None; 3],
+        "before a start of the host, and behind the end"
+    );
+    assert_eq!(uptimes(21, 250), Some((10, 12)), "a window does not reach into another boot");
+    assert_eq!(found(Some(0), 0).span, Some((1_700_000_000, 1_700_000_022)));
+}
+
+/// What stands before the damage is judged, and the damage is told; a moment behind it is not in the file.
+#[test]
+fn a_cut_file_has_the_intervals_before_its_end() {
+    let whole = example(USUAL);
+    let bytes = &whole[..whole.len() - 1];
+    let found = |at| interval(open(bytes, None).unwrap(), Wish { at, window_cs: 0 });
+    let last = found(None);
+    assert_eq!(last.ends.unwrap().1.at.wall_ns, 1_700_000_003_000_000_000);
+    assert!(matches!(last.damage, Some(Trouble::Cut)));
+    let behind = found(Some(1_700_000_021));
+    assert!(behind.ends.is_none() && behind.damage.is_some());
+    assert!(found(Some(1_700_000_002)).ends.is_some());
 }
 
 #[test]

@@ -19,12 +19,12 @@ const TEXTS: &[(&str, &str)] = &[
         "두 관찰 사이의 시간: 30s, 2m, 1m30s. 숫자만 쓰면 초. 기본은 5초, 기록에서는 기록된 간격",
     ),
     (
-        "Judge a directory that `check --save` wrote, or a moment of a recording",
-        "`check --save`가 남긴 디렉터리나 기록의 한 시점을 판정한다",
+        "Judge a directory that `check --save` wrote, a moment of a recording, or a file of sysstat's",
+        "`check --save`가 남긴 디렉터리, 기록의 한 시점, sysstat 파일 가운데 하나를 판정한다",
     ),
     (
-        "Judge this moment of a recording: '2026-11-21 03:00', 'yesterday 03:00', -2h; local time unless UTC stands behind it",
-        "기록의 이 시점을 판정한다: '2026-11-21 03:00', 'yesterday 03:00', -2h. 뒤에 UTC가 없으면 현지 시각",
+        "Judge this moment of a recording or of a file of sysstat's: '2026-11-21 03:00', 'yesterday 03:00', -2h; local time unless UTC stands behind it",
+        "기록이나 sysstat 파일의 이 시점을 판정한다: '2026-11-21 03:00', 'yesterday 03:00', -2h. 뒤에 UTC가 없으면 현지 시각",
     ),
     (
         "Keep what the kernel says, second by second, so that any past moment can be judged",
@@ -192,7 +192,8 @@ const EXAMPLES: &str = "예:
   tcphealth sockets state close-wait --by process
   tcphealth path 203.0.113.9:443           서비스 포트로 잰 홉별 응답 시간과 손실
   tcphealth explain retrans/s              낱말의 뜻: 규칙, 상태, 열, 카운터
-  tcphealth sar -n TCP,ETCP 5              sar와 같은 보고서
+  tcphealth sar -n TCP,ETCP --judge 5      sar와 같은 보고서, 표본마다 그 아래에 판정
+  tcphealth check --from /var/log/sysstat/sa21 --at '2026-11-21 03:00'
 ";
 
 const SOCKETS_EXAMPLES: &str = "예:

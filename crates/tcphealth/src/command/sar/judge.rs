@@ -1,10 +1,11 @@
 //! `sar --judge`: below each sample what was lost toward near and far peers, and the verdict.
 
+use tcphealth_core::format::headline;
 use tcphealth_core::report::{Report, Severity};
 use tcphealth_core::rules::Limits;
-use tcphealth_core::say;
 use tcphealth_core::snapshot::{Answers, Marks, Snapshot};
 use tcphealth_core::words::Lang;
+use tcphealth_core::{say, text};
 use tcphealth_linux::{Host, Pass};
 
 use crate::command::sysstat::failure::Failure;
@@ -31,19 +32,7 @@ impl Judge {
     /// The line on the time since the look before.
     pub(crate) fn line(&mut self) -> Result<String, Failure> {
         let report = self.report().map_err(|error| failed(&error))?;
-        let shown = |name: &str| {
-            let figure = report.figures.iter().find(|figure| figure.name == name);
-            figure.and_then(|figure| figure.shown.as_ref()).map_or("-", |shown| shown.get(self.lang)).to_owned()
-        };
-        let worst = report.findings.first().filter(|finding| finding.severity > Severity::Info);
-        let worst = worst.map(|finding| format!(": {}, {}", finding.rule, finding.summary.get(self.lang)));
-        let line = say! {
-            en: "judge      lost, local {near}; remote {far}; verdict {word}{worst}\n",
-            ko: "판정       손실, 근거리 {near}; 원거리 {far}; 판정 {word}{worst}\n",
-            near = shown("retransmit_local_ratio"), far = shown("retransmit_remote_ratio"),
-            word = report.word.name(), worst = worst.unwrap_or_default()
-        };
-        Ok(line.get(self.lang).to_owned())
+        Ok(line(&report, self.lang))
     }
 
     fn report(&mut self) -> anyhow::Result<Report> {
@@ -53,6 +42,26 @@ impl Judge {
         let mut find = |asked, answers: &mut Answers| Ok(host.answer(&asked, answers, ANSWER_BUDGET)?);
         Ok(settle(&before.0, Some(&self.before.0), (Answers::new(), &self.limits), &mut find)?.0)
     }
+}
+
+/// `judge      local 3/1000 (0.300 %), remote 0/0: ok, no trouble found in 5.0 s`.
+fn line(report: &Report, lang: Lang) -> String {
+    let value = |name: &str| report.figures.iter().find(|figure| figure.name == name)?.value;
+    let lost = |[lost, sent]: [&str; 2]| match (value(lost), value(sent)) {
+        (Some(lost), Some(sent)) if sent > 0.0 => format!("{lost}/{sent} ({:.3} %)", lost / sent * 100.0),
+        (Some(lost), Some(sent)) => format!("{lost}/{sent}"),
+        _ => text! { en: "undecided, no sockets seen", ko: "소켓을 보지 못해 판정 보류" }.get(lang).to_owned(),
+    };
+    let worst = report.findings.first().filter(|finding| finding.severity > Severity::Info);
+    let rule = worst.map(|finding| format!(", {}", finding.rule)).unwrap_or_default();
+    let line = say! {
+        en: "judge      local {near}, remote {far}: {word}{rule}, {headline}\n",
+        ko: "판정       근거리 {near}, 원거리 {far}: {word}{rule}, {headline}\n",
+        near = lost(["lost_local_segments", "data_local_segments"]),
+        far = lost(["lost_remote_segments", "data_remote_segments"]),
+        word = report.word.name(), rule = rule; headline = headline(report)
+    };
+    line.get(lang).to_owned()
 }
 
 fn failed(error: &anyhow::Error) -> Failure {

@@ -243,6 +243,6 @@ Usage: tcphealth sar -n { KEYWORD[,...] | ALL } [options] [interval [count]]
               [--old-format[=HZ]]
   to a file   [-o [FILE]] [-D]
   look        [-h] [-p] [-x] [--dec={0|1|2}] [--human] [--pretty]
-  live        [--judge]
+  live        [--judge] (below each sample: what local and remote peers lost, and the verdict)
   other       [--help] [--sadc] [-V]
 ";
