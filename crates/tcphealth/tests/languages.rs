@@ -11,12 +11,13 @@ const ONE_LANGUAGE: [&str; 6] =
 fn sources(folder: &Path, found: &mut Vec<PathBuf>) {
     for entry in std::fs::read_dir(folder).unwrap() {
         let path = entry.unwrap().path();
+        let name = path.file_name().unwrap().to_str().unwrap();
+        if ["sysstat", "sar", "sadf"].contains(&name) {
+            continue;
+        }
         if path.is_dir() {
             sources(&path, found);
-        } else if !path
-            .components()
-            .any(|part| ["sysstat", "sar", "sadf"].contains(&part.as_os_str().to_str().unwrap()))
-        {
+        } else {
             found.push(path);
         }
     }

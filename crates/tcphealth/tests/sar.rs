@@ -1,5 +1,5 @@
 //! `sar` and `sadf` as a user runs them: exit statuses, live samples of made-up hosts, and what the installed sysstat reads.
-#![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test may panic, and it is then wrong itself")]
+#![expect(clippy::unwrap_used, reason = "a test may panic, and it is then wrong itself")]
 
 use std::fs::{create_dir_all, write};
 use std::path::Path;
@@ -134,10 +134,10 @@ fn a_file_is_judged_by_what_its_counters_allow() {
     let file = recorded(folder.path(), &["snmp", "sockstat"]);
     let last = check(&[&file], 1);
     assert!(last["verdict"] == "warning" && last["window"]["seconds"] == 600.0);
-    let lost = entry(&last, "findings", "retransmit-remote");
-    assert_eq!(lost["severity"], "warning");
-    assert!(lost["summary"].as_str().unwrap().starts_with("3000 of 100000 segments were sent again (3.00 %)"));
-    let values: Vec<&Value> = lost["evidence"].as_array().unwrap().iter().map(|piece| &piece["value"]).collect();
+    let remote = entry(&last, "findings", "retransmit-remote");
+    assert_eq!(remote["severity"], "warning");
+    assert!(remote["summary"].as_str().unwrap().starts_with("3000 of 100000 segments were sent again (3.00 %)"));
+    let values: Vec<&Value> = remote["evidence"].as_array().unwrap().iter().map(|piece| &piece["value"]).collect();
     assert_eq!(values, [3000, 100_000]);
     assert_eq!(entry(&last, "findings", "peer-resets")["evidence"][0]["value"], 7);
     assert_eq!(entry(&last, "findings", "bad-checksum")["evidence"][0]["value"], 2);

@@ -168,15 +168,15 @@ pub(super) mod tests {
     fn a_qdisc_is_found_by_the_whole_name_of_its_device() {
         let scene = host(10).grew("qdisc.eth0.tbf.drops", 5).grew("qdisc.eth0.100.fq.drops", 7).build();
         let window = scene.window();
-        assert_eq!(qdisc_drops(&window, devices(&window)[0]), [("tbf", 5)]);
-        assert_eq!(dropped_out(&window, devices(&window)[0]), 5);
+        assert_eq!(qdisc_drops(&window, devices(&window, &["rx_packets"])[0]), [("tbf", 5)]);
+        assert_eq!(dropped_out(&window, devices(&window, &["rx_packets"])[0]), 5);
     }
 
     #[test]
     fn the_peers_behind_a_device_show_its_harm() {
         let scene = lossy(host(10)).build();
         let (window, mut questions) = (scene.window(), Vec::new());
-        let harm = harm(&window, &Limits::default(), devices(&window)[0], &mut questions);
+        let harm = harm(&window, &Limits::default(), devices(&window, &["rx_packets"])[0], &mut questions);
         assert_eq!((harm, questions), (Harm { lossy: true, queued: false }, vec![]));
     }
 }
