@@ -228,6 +228,7 @@ const SOCKETS_EXAMPLES: &str = "Examples:
   tcphealth sockets state time-wait and dst 10.0.0.0/8 --by destination --limit 10
   tcphealth sockets '( dport = :443 or dport = :80 ) and not dst 192.0.2.0/24'
   tcphealth sockets state established --sort total_retrans --limit 5 --format json
+  tcphealth sockets --at 'yesterday 03:00' --by state,listener
 ";
 
 /// What `sockets` needs.
@@ -252,9 +253,12 @@ pub(crate) struct SocketsArgs {
     /// How to print them.
     #[arg(long, value_name = "FORMAT", default_value = "text")]
     pub(crate) format: Table,
-    /// Read a directory that `check --save` wrote.
+    /// Read a directory that `check --save` wrote, or a moment of a recording.
     #[arg(long, value_name = "DIR", conflicts_with = "netns")]
     pub(crate) from: Option<PathBuf>,
+    /// Show this moment of a recording: '2026-11-21 03:00', 'yesterday 03:00', -2h; local time unless UTC stands behind it.
+    #[arg(long, value_name = "TIME", value_parser = when::parse, allow_hyphen_values = true, conflicts_with = "netns")]
+    pub(crate) at: Option<When>,
     /// Look into another network namespace: a name of ip-netns(8), or the id of a process in it.
     #[arg(long, value_name = "NAME|PID")]
     pub(crate) netns: Option<String>,

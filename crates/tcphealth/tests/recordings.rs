@@ -49,3 +49,48 @@ fn the_states_of_every_version_are_drawn() {
         assert_eq!([counted("ESTABLISHED"), counted("LISTEN"), counted("TIME_WAIT")], [Some(6), Some(1), Some(0)]);
     }
 }
+
+/// The counts of groups, each by its keys.
+fn groups(by: &str, filter: &[&str]) -> Vec<(Value, u64, Value)> {
+    let base = ["sockets", "--from", &store(1), "--at", "2026-11-22 15:49:50", "--format", "json", "--by", by];
+    let counted = json(&run(&[&base[..], filter].concat()));
+    let groups = counted["groups"].as_array().expect("a list").iter();
+    groups
+        .map(|group| {
+            (group["key"].clone(), group["sockets"].as_u64().expect("a number"), group["recv_q_bytes"].clone())
+        })
+        .collect()
+}
+
+#[test]
+fn every_socket_of_a_recorded_moment_is_counted() {
+    // 40 and 3 connections that the program accepted, and its listener; their other ends, that connected to it. A byte is unread
+    // where a FIN came (40 × 1), and 3 × 100 bytes were never read.
+    let service = serde_json::json!({ "listener": "127.0.0.1:8080" });
+    let other = serde_json::json!({ "listener": null });
+    assert_eq!(groups("listener", &[]), [(service, 44, 340.into()), (other, 43, 0.into())]);
+    let by_state = groups("state,destination", &["state", "fin-wait-2"]);
+    let clients = serde_json::json!({ "state": "FIN_WAIT2", "destination": "127.0.0.1:8080" });
+    assert_eq!(by_state, [(clients, 40, Value::Null)]);
+    let all: u64 = groups("state,listener,destination", &[]).iter().map(|(_, sockets, _)| sockets).sum();
+    assert_eq!(all, 87);
+    // Of the connections 46 are a live socket's at this end: stubs in FIN_WAIT2 are nobody's.
+    assert_eq!(groups("peer", &[]), [(serde_json::json!({ "peer": "127.0.0.1" }), 46, Value::Null)]);
+}
+
+#[test]
+fn the_worst_sockets_of_a_recorded_moment_are_listed_with_their_owners_and_the_rest_is_told_of() {
+    let base = ["sockets", "--from", &store(1), "--at", "2026-11-22 15:49:50", "state", "close-wait", "-p"];
+    let listed = json(&run(&[&base[..], &["--format", "json"]].concat()));
+    assert_eq!(listed["sockets"].as_array().map(Vec::len), Some(32));
+    assert_eq!(listed["sockets"][0]["comm"], "python3");
+    assert_eq!(listed["recorded"]["of"], 87);
+    let output = run(&base);
+    assert_eq!(String::from_utf8_lossy(&output.stdout).lines().count(), 33);
+    let said = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert!(said.contains(" of 87 sockets; ") && said.lines().count() == 1, "{said}");
+    let refused = run(&["sockets", "--from", &store(1), "--at", "2026-11-22 15:49:50", "--by", "process"]);
+    assert_eq!((refused.status.code(), refused.stdout.len()), (Some(1), 0));
+    let which = run(&["sockets", "--from", &store(1)]);
+    assert!(String::from_utf8_lossy(&which.stderr).contains("of which moment?"));
+}

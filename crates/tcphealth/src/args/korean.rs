@@ -101,7 +101,6 @@ const TEXTS: &[(&str, &str)] = &[
     ("Which hop on the way to a peer loses or delays packets", "상대까지 가는 길에서 어느 홉이 패킷을 잃거나 늦추는지"),
     ("The TCP state diagram, with the sockets in each state", "TCP 상태도와 상태별 소켓 수"),
     ("How to print them", "출력 형식"),
-    ("Read a directory that `check --save` wrote", "`check --save`가 남긴 디렉터리를 읽는다"),
     ("The socket table, filtered with ss's words and grouped", "ss의 필터 낱말로 고르고 묶은 소켓 표"),
     (
         "Which: state NAME, exclude NAME, sport, dport, src, dst with = != < > <= >=, and, or, not, brackets",
@@ -201,6 +200,7 @@ const SOCKETS_EXAMPLES: &str = "예:
   tcphealth sockets state time-wait and dst 10.0.0.0/8 --by destination --limit 10
   tcphealth sockets '( dport = :443 or dport = :80 ) and not dst 192.0.2.0/24'
   tcphealth sockets state established --sort total_retrans --limit 5 --format json
+  tcphealth sockets --at 'yesterday 03:00' --by state,listener
 ";
 
 /// Headings, and the sentence of the flags that clap makes itself.

@@ -85,19 +85,7 @@ pub(crate) fn recorded(look: &LookArgs) -> anyhow::Result<Option<Report>> {
     {
         return Ok(Some(report));
     }
-    let Some(when) = look.at else {
-        return match look.from.as_deref() {
-            Some(from) if Store::is_one(from) => {
-                let words = say! {
-                    en: "{place}: of which moment? --at tells",
-                    ko: "{place}: 어느 시점인지 --at으로 알려야 함",
-                    place = from.display()
-                };
-                return Err(Complaint(words).into());
-            }
-            _ => Ok(None),
-        };
-    };
+    let Some(when) = look.at else { return Ok(None) };
     let store = Store::open(&look.from.clone().unwrap_or_else(store::default_dir))?;
     Ok(Some(Past::at(&store, when, look.window)?.judged(&config::limits()?)?))
 }
@@ -123,10 +111,19 @@ fn no_saved_host(file: &Path) -> Complaint {
     })
 }
 
+fn no_moment(recording: &Path) -> Complaint {
+    Complaint(say! {
+        en: "{place}: of which moment? --at tells",
+        ko: "{place}: 어느 시점인지 --at으로 알려야 함",
+        place = recording.display()
+    })
+}
+
 /// The host that is meant: this one, or a saved one; in its own namespace, or in another.
 pub(crate) fn host(from: Option<&Path>, netns: Option<&str>, save: Option<&Path>) -> anyhow::Result<Host> {
     let mut host = match from {
         Some(file) if file.is_file() => return Err(no_saved_host(file).into()),
+        Some(recording) if Store::is_one(recording) => return Err(no_moment(recording).into()),
         Some(directory) => Host::frozen(directory)?,
         None => Host::live(),
     };

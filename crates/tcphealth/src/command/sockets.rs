@@ -19,6 +19,7 @@ mod filter;
 mod group;
 mod list;
 mod names;
+mod recorded;
 
 pub(crate) use columns::Column;
 use filter::Filter;
@@ -32,20 +33,22 @@ pub(crate) fn run(args: &SocketsArgs, speech: &Speech) -> anyhow::Result<ExitCod
             return Ok(ExitCode::from(2));
         }
     };
-    let mut host = check::host(args.from.as_deref(), args.netns.as_deref(), None)?;
     let mut out = BufWriter::new(io::stdout().lock());
-    let printed = if args.by.is_empty() {
-        list::run(&mut host, &filter, args, (speech.lang, &mut out))
-    } else {
-        group::run(&mut host, &filter, args, (speech.lang, &mut out))
-    };
-    let printed = printed.and_then(|()| Ok(out.flush()?));
+    let printed = print(&filter, args, (speech.lang, &mut out)).and_then(|()| Ok(out.flush()?));
     match printed.map_err(anyhow::Error::downcast::<io::Error>) {
         Err(Ok(error)) => speech::ignore_broken_pipe(Err(error))?,
         Err(Err(error)) => return Err(error),
         Ok(()) => {}
     }
     Ok(ExitCode::SUCCESS)
+}
+
+fn print(filter: &Filter, args: &SocketsArgs, to: (Lang, &mut dyn Write)) -> anyhow::Result<()> {
+    if let Some(when) = args.at {
+        return recorded::run(when, filter, args, to);
+    }
+    let mut host = check::host(args.from.as_deref(), args.netns.as_deref(), None)?;
+    if args.by.is_empty() { list::run(&mut host, filter, args, to) } else { group::run(&mut host, filter, args, to) }
 }
 
 /// Which sockets to ask the kernel for: of a few states only, and no more of each than is printed.

@@ -69,6 +69,11 @@ impl Past {
         Ok(Some(Self { first, last, answers }))
     }
 
+    /// What was known when it was judged.
+    pub(crate) fn answers(&self) -> &Answers {
+        &self.answers
+    }
+
     /// Judged by the same rules as a live look; what was not asked then stays unanswered.
     pub(crate) fn judged(&self, limits: &Limits) -> anyhow::Result<Report> {
         let mut none = |asked: BTreeSet<Question>, answers: &mut Answers| {

@@ -73,6 +73,16 @@ impl Filter {
             && self.expression.as_ref().is_none_or(|expression| expression.takes(socket))
     }
 
+    /// Whether no socket is left out.
+    pub(crate) fn is_everything(&self) -> bool {
+        self.states == ALL && self.is_by_state()
+    }
+
+    /// Whether nothing but the state decides.
+    pub(crate) fn is_by_state(&self) -> bool {
+        self.expression.is_none()
+    }
+
     /// Every socket.
     pub(crate) fn all() -> Self {
         Self { states: ALL, expression: None }

@@ -20,27 +20,57 @@ use crate::args::{By, SocketsArgs, Table};
 /// Where the value of a key is not known or does not apply.
 const NONE: &str = "-";
 
-#[derive(Clone, Copy, Debug, Default)]
-struct Sums {
+/// What is told of a group.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Sums {
     sockets: u64,
-    recv_q: u64,
-    send_q: u64,
+    /// Bytes received and not read, and bytes not acknowledged; `None` when they are not known of all.
+    queues: Option<(u64, u64)>,
+}
+
+impl Default for Sums {
+    fn default() -> Self {
+        Self { sockets: 0, queues: Some((0, 0)) }
+    }
 }
 
 impl Sums {
     fn add(&mut self, socket: &Socket) {
-        self.sockets += 1;
         // A listener's queues count connections, the others' bytes.
-        if socket.state != State::Listen {
-            self.recv_q += u64::from(socket.rqueue);
-            self.send_q += u64::from(socket.wqueue);
-        }
+        let bytes = socket.state != State::Listen;
+        let queues = if bytes { (socket.rqueue.into(), socket.wqueue.into()) } else { (0, 0) };
+        self.count(1, Some(queues));
+    }
+
+    /// Adds so many sockets with their queues.
+    pub(super) fn count(&mut self, sockets: u32, queues: Option<(u64, u64)>) {
+        self.sockets += u64::from(sockets);
+        self.queues = self.queues.zip(queues).map(|((recv, send), (r, s))| (recv + r, send + s));
+    }
+
+    fn recv_q(&self) -> Option<u64> {
+        self.queues.map(|(recv, _)| recv)
+    }
+
+    fn send_q(&self) -> Option<u64> {
+        self.queues.map(|(_, send)| send)
     }
 }
 
-type Groups = Vec<(Vec<String>, Sums)>;
+/// The names of what each group has in common, and its sums.
+pub(super) type Groups = Vec<(Vec<String>, Sums)>;
 
-/// Writes one line a group, the largest first unless `--sort` says otherwise.
+/// All that is to be written.
+pub(super) struct Counted {
+    pub(super) groups: Groups,
+    pub(super) netns: u64,
+    /// Sockets whose owner was not found in time.
+    pub(super) late: usize,
+    /// When it was recorded.
+    pub(super) at: Option<String>,
+}
+
+/// Counts the sockets of a host.
 pub(super) fn run(
     host: &mut Host,
     filter: &Filter,
@@ -48,16 +78,26 @@ pub(super) fn run(
     (lang, out): (Lang, &mut dyn Write),
 ) -> anyhow::Result<()> {
     let keys = Keys::new(host, filter, args)?;
-    let mut groups = keys.count(host, filter, args)?;
-    sort(&mut groups, args.sort);
+    let groups = keys.count(host, filter, args)?;
+    write(args, Counted { groups, netns: keys.netns, late: keys.names.late(), at: None }, (lang, out))
+}
+
+/// Writes one line a group, the largest first unless `--sort` says otherwise.
+pub(super) fn write(
+    args: &SocketsArgs,
+    mut counted: Counted,
+    (lang, out): (Lang, &mut dyn Write),
+) -> anyhow::Result<()> {
+    let groups = &mut counted.groups;
+    sort(groups, args.sort);
     let left_out = groups.len().saturating_sub(args.limit.unwrap_or(usize::MAX));
     groups.truncate(args.limit.unwrap_or(usize::MAX));
     match args.format {
-        Table::Text => text(&args.by, &groups, (lang, out))?,
-        Table::Json => json(args, &groups, left_out, &keys, out)?,
-        Table::Csv => csv(&args.by, &groups, out)?,
+        Table::Text => text(&args.by, groups, (lang, out))?,
+        Table::Json => json(args, &counted, left_out, out)?,
+        Table::Csv => csv(&args.by, groups, out)?,
     }
-    note(if args.format == Table::Json { 0 } else { left_out }, keys.names.late(), lang);
+    note(if args.format == Table::Json { 0 } else { left_out }, counted.late, lang);
     Ok(())
 }
 
@@ -79,8 +119,8 @@ fn read(host: &mut Host, filter: &Filter, args: &SocketsArgs, take: &mut dyn FnM
 
 fn sort(groups: &mut Groups, column: Option<Column>) {
     groups.sort_by(|(a_key, a), (b_key, b)| match column {
-        Some(Column::RecvQ) => b.recv_q.cmp(&a.recv_q),
-        Some(Column::SendQ) => b.send_q.cmp(&a.send_q),
+        Some(Column::RecvQ) => b.recv_q().cmp(&a.recv_q()),
+        Some(Column::SendQ) => b.send_q().cmp(&a.send_q()),
         Some(column) if column.ascends() => a_key.cmp(b_key),
         _ => b.sockets.cmp(&a.sockets),
     });
@@ -88,7 +128,7 @@ fn sort(groups: &mut Groups, column: Option<Column>) {
 
 /// What sockets of one group have in common, as it stands in a socket or in the answers about it.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-enum Common<'a> {
+pub(super) enum Common<'a> {
     State(State),
     Process(Option<(u32, &'a str)>),
     Endpoint(Option<Endpoint>),
@@ -99,7 +139,8 @@ enum Common<'a> {
 }
 
 impl Common<'_> {
-    fn name(&self) -> String {
+    /// As it is written.
+    pub(super) fn name(&self) -> String {
         let name = match self {
             Self::State(state) => Some(state.name().to_owned()),
             Self::Process(owner) => owner.map(|(pid, comm)| format!("{comm} ({pid})")),
@@ -192,7 +233,8 @@ fn subnet_bits(address: IpAddr) -> u32 {
     if address.is_ipv4() { 24 } else { 48 }
 }
 
-fn network(address: IpAddr) -> IpAddr {
+/// The network that a remote address is counted to.
+pub(super) fn network(address: IpAddr) -> IpAddr {
     match address {
         IpAddr::V4(address) => std::net::Ipv4Addr::from_bits(address.to_bits() & !(u32::MAX >> 24)).into(),
         IpAddr::V6(address) => std::net::Ipv6Addr::from_bits(address.to_bits() & !(u128::MAX >> 48)).into(),
@@ -219,23 +261,36 @@ fn text(by: &[By], groups: &Groups, (lang, out): (Lang, &mut dyn Write)) -> anyh
     )?;
     for (key, sums) in groups {
         let words = line(&mut key.iter().map(String::as_str));
-        writeln!(out, "{words}{:>9} {:>12} {:>12}", sums.sockets, sums.recv_q, sums.send_q)?;
+        let (recv_q, send_q) = (known(sums.recv_q(), NONE), known(sums.send_q(), NONE));
+        writeln!(out, "{words}{:>9} {recv_q:>12} {send_q:>12}", sums.sockets)?;
     }
     Ok(())
 }
 
-fn json(args: &SocketsArgs, groups: &Groups, left_out: usize, keys: &Keys, out: &mut dyn Write) -> anyhow::Result<()> {
+fn known(number: Option<u64>, unknown: &str) -> String {
+    number.map_or_else(|| unknown.to_owned(), |number| number.to_string())
+}
+
+fn json(
+    args: &SocketsArgs,
+    Counted { groups, netns, late, at }: &Counted,
+    left_out: usize,
+    out: &mut dyn Write,
+) -> anyhow::Result<()> {
     let value = |word: &String| if word == NONE { Value::Null } else { Value::from(word.as_str()) };
     let groups: Vec<Value> = groups
         .iter()
         .map(|(key, sums)| {
             let key: Map<String, Value> =
                 args.by.iter().zip(key).map(|(by, word)| (by.name().to_owned(), value(word))).collect();
-            json!({ "key": key, "sockets": sums.sockets, "recv_q_bytes": sums.recv_q, "send_q_bytes": sums.send_q })
+            json!({ "key": key, "sockets": sums.sockets, "recv_q_bytes": sums.recv_q(), "send_q_bytes": sums.send_q() })
         })
         .collect();
-    let root = json!({ "schema": "tcphealth.sockets/1", "netns": keys.netns, "groups": groups, "left_out": left_out,
-                       "owners_not_found_in_time": keys.names.late() });
+    let mut root = json!({ "schema": "tcphealth.sockets/1", "netns": netns, "groups": groups, "left_out": left_out,
+                       "owners_not_found_in_time": late });
+    if let Some(at) = at {
+        root["at"] = at.as_str().into();
+    }
     writeln!(out, "{root:#}")?;
     Ok(())
 }
@@ -246,7 +301,7 @@ fn csv(by: &[By], groups: &Groups, out: &mut dyn Write) -> anyhow::Result<()> {
     write!(out, "{},sockets,recv_q_bytes,send_q_bytes\r\n", head.join(","))?;
     for (key, sums) in groups {
         let words: String = key.iter().map(|word| quoted(word)).collect();
-        write!(out, "{words}{},{},{}\r\n", sums.sockets, sums.recv_q, sums.send_q)?;
+        write!(out, "{words}{},{},{}\r\n", sums.sockets, known(sums.recv_q(), ""), known(sums.send_q(), ""))?;
     }
     Ok(())
 }

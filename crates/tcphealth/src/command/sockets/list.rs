@@ -13,6 +13,7 @@ use tcphealth_linux::Host;
 use super::columns::{Column, timer_name};
 use super::filter::Filter;
 use super::names::Names;
+use super::recorded::Kept;
 use super::{each, note, request};
 use crate::args::{SocketsArgs, Table};
 
@@ -34,22 +35,17 @@ pub(super) fn run(
         })?;
         names.ask(host)?;
     }
-    let mut page = Page { format: args.format, names, netns: host.identity()?.netns, lang, written: 0 };
-    page.begin(out)?;
-    let left_out = match args.sort {
-        Some(column) => sorted(host, filter, args, column, &mut |socket| page.socket(socket, out))?,
-        None => in_order(host, filter, args, &mut |socket| page.socket(socket, out))?,
-    };
-    page.end(left_out, out)?;
-    note(if args.format == Table::Json { 0 } else { left_out }, page.names.late(), lang);
-    Ok(())
+    let mut page = Page { format: args.format, names, netns: host.identity()?.netns, lang, written: 0, recorded: None };
+    page.all(args, out, &mut |take| each(host, filter, request(filter, args), take))
 }
 
 type Take<'a> = &'a mut dyn FnMut(&Socket) -> io::Result<()>;
+/// Hands on one socket after the other.
+type Each<'a> = &'a mut dyn FnMut(Take<'_>) -> anyhow::Result<()>;
 
-fn in_order(host: &mut Host, filter: &Filter, args: &SocketsArgs, take: Take<'_>) -> anyhow::Result<usize> {
+fn in_order(each: Each<'_>, args: &SocketsArgs, take: Take<'_>) -> anyhow::Result<usize> {
     let (limit, mut seen) = (args.limit.unwrap_or(usize::MAX), 0);
-    each(host, filter, request(filter, args), &mut |socket| {
+    each(&mut |socket| {
         seen += 1;
         if seen > limit { Ok(()) } else { take(socket) }
     })?;
@@ -57,16 +53,10 @@ fn in_order(host: &mut Host, filter: &Filter, args: &SocketsArgs, take: Take<'_>
 }
 
 /// Keeps the first ones by the column, no more than the limit at any time.
-fn sorted(
-    host: &mut Host,
-    filter: &Filter,
-    args: &SocketsArgs,
-    column: Column,
-    take: Take<'_>,
-) -> anyhow::Result<usize> {
+fn sorted(each: Each<'_>, args: &SocketsArgs, column: Column, take: Take<'_>) -> anyhow::Result<usize> {
     let (limit, mut seen) = (args.limit.unwrap_or(SORTED), 0_usize);
     let mut kept: BTreeMap<((u128, u128), usize), Socket> = BTreeMap::new();
-    each(host, filter, request(filter, args), &mut |socket| {
+    each(&mut |socket| {
         let (first, second) = column.key(socket);
         let key = if column.ascends() { (first, second) } else { (u128::MAX - first, u128::MAX - second) };
         seen += 1;
@@ -80,15 +70,33 @@ fn sorted(
     Ok(seen.saturating_sub(limit))
 }
 
-struct Page {
-    format: Table,
-    names: Names,
-    netns: u64,
-    lang: Lang,
-    written: usize,
+/// A listing.
+pub(super) struct Page {
+    pub(super) format: Table,
+    pub(super) names: Names,
+    pub(super) netns: u64,
+    pub(super) lang: Lang,
+    pub(super) written: usize,
+    /// Of a moment of a recording, how much is left of it.
+    pub(super) recorded: Option<Kept>,
 }
 
 impl Page {
+    /// Writes all sockets that are handed on.
+    pub(super) fn all(&mut self, args: &SocketsArgs, out: &mut dyn Write, each: Each<'_>) -> anyhow::Result<()> {
+        self.begin(out)?;
+        let left_out = match args.sort {
+            Some(column) => sorted(each, args, column, &mut |socket| self.socket(socket, out))?,
+            None => in_order(each, args, &mut |socket| self.socket(socket, out))?,
+        };
+        self.end(left_out, out)?;
+        if let Some(kept) = self.recorded.as_ref().filter(|_| self.format != Table::Json) {
+            eprintln!("{}", kept.words().get(self.lang));
+        }
+        note(if self.format == Table::Json { 0 } else { left_out }, self.names.late(), self.lang);
+        Ok(())
+    }
+
     fn begin(&self, out: &mut dyn Write) -> io::Result<()> {
         match self.format {
             Table::Text => {
@@ -124,7 +132,10 @@ impl Page {
     fn end(&self, left_out: usize, out: &mut dyn Write) -> io::Result<()> {
         match self.format {
             Table::Json => {
-                writeln!(out, "\n],\"left_out\":{left_out},\"owners_not_found_in_time\":{}}}", self.names.late())
+                let recorded = self.recorded.as_ref().map(|kept| format!("\"recorded\":{},", kept.json()));
+                let late = self.names.late();
+                write!(out, "\n],{}", recorded.unwrap_or_default())?;
+                writeln!(out, "\"left_out\":{left_out},\"owners_not_found_in_time\":{late}}}")
             }
             Table::Text | Table::Csv => Ok(()),
         }

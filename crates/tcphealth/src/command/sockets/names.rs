@@ -24,6 +24,11 @@ impl Names {
         self.holders.is_some()
     }
 
+    /// Of what was answered at another time.
+    pub(crate) fn known(answers: &Answers) -> Self {
+        Self { answers: answers.clone(), ..Self::default() }
+    }
+
     /// Remembers whose process is wanted.
     pub(crate) fn want_process(&mut self, socket: &Socket) {
         if socket.inode != 0 {
