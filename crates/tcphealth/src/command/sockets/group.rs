@@ -288,8 +288,8 @@ fn json(
         .collect();
     let mut root = json!({ "schema": "tcphealth.sockets/1", "netns": netns, "groups": groups, "left_out": left_out,
                        "owners_not_found_in_time": late });
-    if let Some(at) = at {
-        root["at"] = at.as_str().into();
+    if let (Some(at), Some(root)) = (at, root.as_object_mut()) {
+        root.insert("at".to_owned(), at.as_str().into());
     }
     writeln!(out, "{root:#}")?;
     Ok(())

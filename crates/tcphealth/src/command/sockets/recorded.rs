@@ -118,7 +118,9 @@ fn of_services(census: &Census, filter: &Filter, args: &SocketsArgs, netns: u64)
         let (listener, destination) = (service.key.listener(), service.key.destination());
         let queues = Some((service.recv_queue_bytes, service.send_queue_bytes));
         counted.add(&service.states, (listener, destination), queues);
-        State::ALL.into_iter().for_each(|state| take(&mut rest, state, service.states.get(state)));
+        for state in State::ALL {
+            take(&mut rest, state, service.states.get(state));
+        }
     }
     for listener in &census.listeners {
         let mut one = StateCounts::default();
