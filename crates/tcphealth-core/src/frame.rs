@@ -5,3 +5,4 @@ pub mod row;
 pub mod block;
 pub mod leaves;
 pub mod taken;
+pub mod totals;

@@ -27,17 +27,20 @@ pub(crate) enum Stream {
     Counters = 1,
     /// Sockets, settings, interfaces, answers.
     Census = 2,
+    /// What ten minutes of both sum up to, to compare weeks.
+    Totals = 3,
 }
 
 impl Stream {
-    /// Both.
-    pub(crate) const ALL: [Self; 2] = [Self::Counters, Self::Census];
+    /// All.
+    pub(crate) const ALL: [Self; 3] = [Self::Counters, Self::Census, Self::Totals];
 
-    /// Rows that are folded into one block: ten minutes of them at the usual pace.
+    /// Rows that are folded into one block: ten minutes of them at the usual pace; a day of those that sum up.
     fn block_rows(self) -> usize {
         match self {
             Self::Counters => 600,
             Self::Census => 60,
+            Self::Totals => 144,
         }
     }
 }

@@ -14,6 +14,7 @@ use std::os::fd::AsFd;
 use tcphealth_core::frame::block::Moment;
 use tcphealth_core::frame::leaves::{Slots, split};
 use tcphealth_core::frame::taken::{Meter, Taken, counter_leaves};
+use tcphealth_core::frame::totals::{PERIOD_US, Totals};
 use tcphealth_core::rules::Limits;
 use tcphealth_core::snapshot::{Answers, Counters, Marks, Question, Snapshot};
 use tcphealth_linux::{Host, Pass, boot_ns};
@@ -45,6 +46,8 @@ pub(crate) fn run(args: &RecordArgs) -> anyhow::Result<ExitCode> {
         limits: config::limits()?,
         writer: Writer::new(&directory, keep)?,
         slots: Slots::default(),
+        totals: Totals::default(),
+        next_totals_us: 0,
         before: None,
         answers: Answers::new(),
         asked_ns: 0,
@@ -115,6 +118,8 @@ struct Recorder {
     limits: Limits,
     writer: Writer,
     slots: Slots,
+    totals: Totals,
+    next_totals_us: u64,
     before: Option<(Snapshot, Marks)>,
     answers: Answers,
     asked_ns: u64,
@@ -180,6 +185,7 @@ impl Recorder {
         let leaves = taken.leaves(&mut self.slots);
         self.answers = answers;
         let counters = now.counters.clone();
+        self.totals.add(&counters, now.census.as_ref().ok());
         self.before = Some((now, marks));
         self.writer.append(Stream::Census, at, &mut |each| {
             for (path, leaf) in &leaves {
@@ -187,7 +193,17 @@ impl Recorder {
                 each(entity, field, leaf.clone());
             }
         })?;
-        store_counters(&mut self.writer, at, &counters)
+        store_counters(&mut self.writer, at, &counters)?;
+        self.sum_up(at, &counters)
+    }
+
+    /// At the first look and then every ten minutes, what there was since.
+    fn sum_up(&mut self, at: Moment, counters: &Counters) -> anyhow::Result<()> {
+        if at.boot_us < self.next_totals_us {
+            return Ok(());
+        }
+        self.next_totals_us = at.boot_us.saturating_add(PERIOD_US);
+        self.writer.append(Stream::Totals, at, &mut |each| self.totals.finish(counters, each))
     }
 
     /// What the rules ask about these looks, answered; for a while what was answered before still holds.

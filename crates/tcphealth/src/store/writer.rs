@@ -43,7 +43,7 @@ struct Open {
     number: i64,
     day: Day,
     log: File,
-    chains: [Chain; 2],
+    chains: [Chain; Stream::ALL.len()],
 }
 
 /// The only writer of a directory.
@@ -156,10 +156,11 @@ impl Open {
     }
 
     fn chain(&mut self, stream: Stream) -> &mut Chain {
-        let [counters, census] = &mut self.chains;
+        let [counters, census, totals] = &mut self.chains;
         match stream {
             Stream::Counters => counters,
             Stream::Census => census,
+            Stream::Totals => totals,
         }
     }
 
