@@ -44,6 +44,7 @@ struct shared {
     u64 node[CHAINS];
     u64 chain[CHAINS]; // the bucket of each
     u64 slot[CHAINS]; // the record of each in this round, or RECORDS
+    u32 places[40]; // the reader's: where each of the fields lies
     struct record records[RECORDS];
 };
 

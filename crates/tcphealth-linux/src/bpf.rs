@@ -10,12 +10,14 @@ mod holders;
 mod load;
 mod memory;
 mod object;
+mod pin;
 mod syscall;
 mod walk;
 
 pub(crate) use holders::holders;
-pub use walk::try_walk;
+pub use pin::{DIRECTORY as PINNED_IN, is_pinned, remove as unpin};
 pub(crate) use walk::{Walk, Want};
+pub use walk::{pin, try_walk};
 
 fn absent(errno: Errno) -> Absent {
     match errno {

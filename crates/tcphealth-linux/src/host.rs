@@ -9,7 +9,7 @@ use tcphealth_core::snapshot::{
 };
 use tcphealth_core::wire::sock_diag::Family;
 
-use crate::bpf::{Walk, Want};
+use crate::bpf::{Walk, Want, is_pinned};
 use crate::counters::Tables;
 use crate::links::Links;
 use crate::saved::Saved;
@@ -23,6 +23,8 @@ const PORT_RANGE: (u16, u16) = (32_768, 60_999);
 
 /// Sockets of the host from which loading the program (10 ms) costs less than sock_diag's 0.7 µs more a socket.
 const WALK_FROM: u64 = 20_000;
+/// The same where the program is loaded already.
+const PINNED_WALK_FROM: u64 = 1000;
 
 /// Which pass over the sockets a look takes.
 #[derive(Clone, Copy, Debug)]
@@ -195,7 +197,8 @@ impl Host {
 
     /// Whether this host has so many sockets that loading a program is cheaper than asking for them one by one.
     fn pays(&mut self) -> bool {
-        self.is_live() && !self.source.is_kept() && sockets::number(&mut self.source) >= WALK_FROM
+        let from = if is_pinned() { PINNED_WALK_FROM } else { WALK_FROM };
+        self.is_live() && !self.source.is_kept() && sockets::number(&mut self.source) >= from
     }
 
     /// Answers what has not been answered yet, in at most `budget` and a little. A frozen host answers what was kept; the rest

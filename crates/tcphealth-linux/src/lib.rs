@@ -23,7 +23,7 @@ pub mod probe;
 pub mod sysstat_live;
 
 pub use answer::Holders;
-pub use bpf::try_walk;
+pub use bpf::{PINNED_IN, is_pinned, pin, try_walk, unpin};
 pub use clock::boot_ns;
 pub use error::{Error, Reason};
 pub use host::{Host, Pass, Watcher};

@@ -75,6 +75,12 @@ pub(crate) enum Command {
     Sockets(SocketsArgs),
     /// What can be seen on this host, with which privilege, and what is missing.
     Doctor(DoctorArgs),
+    /// Keep the program that reads many sockets loaded in the kernel (eBPF), so that a look need not load it.
+    ///
+    /// It stays in /sys/fs/bpf/tcphealth, is used by every later run of this version on this kernel, and takes 3 MB.
+    Pin,
+    /// Take out of the kernel what `pin` left there.
+    Unpin,
     /// What a word means: a rule, a TCP state, a column of sar, a kernel counter, a remedy; alone, all of them.
     Explain(ExplainArgs),
     /// The catalogue of rules with their limits.

@@ -10,6 +10,7 @@ mod check;
 mod doctor;
 mod explain;
 mod path;
+mod pin;
 mod record;
 mod replay;
 mod rules;
@@ -43,6 +44,8 @@ pub(crate) fn run(words: Vec<OsString>) -> ExitCode {
         Command::States(args) => states::run(args, &speech),
         Command::Sockets(args) => sockets::run(args, &speech),
         Command::Doctor(args) => doctor::run(args, &speech),
+        Command::Pin => pin::pin(&speech),
+        Command::Unpin => pin::unpin(&speech),
         Command::Explain(args) => explain::run(args, &speech),
         Command::Rules(args) => rules::run(args, &speech),
         Command::Sar(args) => Ok(sar::run(&args.words).into()),

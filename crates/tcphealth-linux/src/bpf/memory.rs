@@ -39,10 +39,13 @@ unsafe impl Send for Memory {}
 impl Memory {
     /// New, all zero.
     pub(super) fn create(layout: Layout) -> Result<Self, Absent> {
-        let bytes = layout.bytes();
-        let map = syscall::create_shared(bytes as u32).map_err(absent)?;
+        Self::of(syscall::create_shared(layout.bytes() as u32).map_err(absent)?, layout)
+    }
+
+    /// Of a map that exists.
+    pub(super) fn of(map: OwnedFd, layout: Layout) -> Result<Self, Absent> {
         let access = ProtFlags::PROT_READ | ProtFlags::PROT_WRITE;
-        let length = bytes.try_into().map_err(|_| Absent::NotHere)?;
+        let length = layout.bytes().try_into().map_err(|_| Absent::NotHere)?;
         // SAFETY: a new mapping at an address that the kernel chooses disturbs no other memory.
         let mapped = unsafe { mmap(None, length, access, MapFlags::MAP_SHARED, &map, 0) };
         Ok(Self { at: mapped.map_err(absent)?.cast(), layout, map })

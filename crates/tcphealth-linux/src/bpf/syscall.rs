@@ -1,5 +1,6 @@
 //! bpf(2): what a program needs from its loading to its run.
 
+use std::ffi::CStr;
 use std::fs::File;
 use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
 
@@ -8,6 +9,8 @@ use nix::libc;
 
 const MAP_CREATE: libc::c_long = 0;
 const PROG_LOAD: libc::c_long = 5;
+const OBJ_PIN: libc::c_long = 6;
+const OBJ_GET: libc::c_long = 7;
 const PROG_TEST_RUN: libc::c_long = 10;
 const BTF_LOAD: libc::c_long = 18;
 const LINK_CREATE: libc::c_long = 28;
@@ -86,6 +89,16 @@ pub(super) fn load_program(
 pub(super) fn iterate(program: &OwnedFd) -> Result<File, Errno> {
     let link = opened(LINK_CREATE, &mut fill([(0, program.as_raw_fd() as u32), (2, BPF_TRACE_ITER)], &[]))?;
     Ok(opened(ITER_CREATE, &mut fill([(0, link.as_raw_fd() as u32)], &[]))?.into())
+}
+
+/// Gives a program or a map a name in bpffs.
+pub(super) fn pin(path: &CStr, fd: BorrowedFd<'_>) -> Result<(), Errno> {
+    bpf(OBJ_PIN, &mut fill([(2, fd.as_raw_fd() as u32)], &[(0, path.as_ptr().cast())])).map(drop)
+}
+
+/// What has this name.
+pub(super) fn get(path: &CStr) -> Result<OwnedFd, Errno> {
+    opened(OBJ_GET, &mut fill([], &[(0, path.as_ptr().cast())]))
 }
 
 /// Runs a program once, now, on this thread; its return value.

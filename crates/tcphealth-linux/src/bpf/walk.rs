@@ -3,14 +3,17 @@
 //! Source: bpf/walk.c. It takes no lock and needs no type information but the kernel's own; where anything is missing
 //! (CAP_BPF and CAP_PERFMON, CONFIG_DEBUG_INFO_BTF, Linux 6.1) sock_diag is asked instead.
 
+use std::fs::File;
 use std::os::fd::{AsFd, OwnedFd};
 
+use nix::fcntl::Flock;
 use tcphealth_core::snapshot::{Absent, Socket, State};
 use tcphealth_core::wire::btf::Btf;
 use tcphealth_core::wire::hash_walk::{COMMON_BYTES, Places, RECORD_BYTES, parse};
 
 use super::load::{self, Program};
 use super::memory::{Layout, Memory};
+use super::pin::{self, Pinned};
 use super::{absent, syscall};
 
 const DIRECT: &[u8] = include_bytes!("../../bpf/walk-direct.o");
@@ -18,7 +21,8 @@ const BY_CALL: &[u8] = include_bytes!("../../bpf/walk.o");
 const FIELDS: &str = include_str!("../../bpf/walk.fields.h");
 
 /// `struct shared` in bpf/walk.c.
-const LAYOUT: Layout = Layout { records_at: 264, records: 16_384, record_bytes: RECORD_BYTES };
+const LAYOUT: Layout = Layout { records_at: 424, records: 16_384, record_bytes: RECORD_BYTES };
+const PLACES_AT: usize = 264;
 /// Buckets of a run: 0.2 to 0.4 ms, for a kernel without preemption cannot interrupt it.
 const CHUNK: u32 = 512;
 /// Runs over the same buckets before a table that does not stand still is taken as it is.
@@ -40,12 +44,22 @@ pub(crate) struct Walk {
     program: OwnedFd,
     memory: Memory,
     places: Places,
+    /// The right to use what is pinned.
+    _lock: Option<Flock<File>>,
 }
 
 impl Walk {
-    /// Loads it: 10 ms.
+    /// The pinned one, or loads it: 10 ms.
     pub(crate) fn load() -> Result<Self, Absent> {
-        Self::load_either(DIRECT)
+        pin::find(DIRECT).map_or_else(|| Self::load_either(DIRECT), Self::of_pinned)
+    }
+
+    fn of_pinned(pinned: Pinned) -> Result<Self, Absent> {
+        let memory = Memory::of(pinned.memory, LAYOUT)?;
+        let fields = load::fields(FIELDS);
+        let offsets: Vec<u32> = (0..fields.len()).map(|number| memory.word(PLACES_AT + 4 * number)).collect();
+        let places = places(&fields, &offsets).ok_or(Absent::NotHere)?;
+        Ok(Self { program: pinned.program, memory, places, _lock: Some(pinned.lock) })
     }
 
     /// The one that reads directly, where it is given and the kernel takes it.
@@ -57,8 +71,11 @@ impl Walk {
         let places = places(&fields, &offsets).ok_or(Absent::NotHere)?;
         let memory = Memory::create(LAYOUT)?;
         let program = Program { direct, by_call: BY_CALL, iterates: None }.load(&btf, &offsets, &memory)?;
-        let mut walk = Self { program, memory, places };
+        let mut walk = Self { program, memory, places, _lock: None };
         walk.prove()?;
+        for (number, offset) in offsets.into_iter().enumerate() {
+            walk.memory.put(PLACES_AT + 4 * number, offset);
+        }
         Ok(walk)
     }
 
@@ -145,6 +162,15 @@ impl Walk {
 /// The privilege, the kernel's type information, or a table where it is expected is missing.
 pub fn try_walk() -> Result<(), Absent> {
     Walk::load().map(drop)
+}
+
+/// Leaves the program in the kernel, under a name in bpffs, so that later runs need not load it.
+///
+/// # Errors
+/// As [`try_walk`]; or there is no bpffs at `/sys/fs/bpf`, or we may not write to it.
+pub fn pin() -> Result<(), Absent> {
+    let walk = Walk::load_either(DIRECT)?;
+    pin::keep(DIRECT, walk.program.as_fd(), walk.memory.map())
 }
 
 /// How a run ended.

@@ -123,6 +123,15 @@ const TEXTS: &[(&str, &str)] = &[
         "낱말의 뜻: 규칙, TCP 상태, sar의 열, 커널 카운터, 처방. 낱말이 없으면 전체 목록",
     ),
     ("The word, however the kernel, ss, nstat or sar spells it", "낱말. 커널, ss, nstat, sar의 어느 표기든 된다"),
+    (
+        "Keep the program that reads many sockets loaded in the kernel (eBPF), so that a look need not load it",
+        "많은 소켓을 읽는 프로그램을 커널에 남겨(eBPF), 볼 때마다 올리지 않게 한다",
+    ),
+    (
+        "It stays in /sys/fs/bpf/tcphealth, is used by every later run of this version on this kernel, and takes 3 MB.",
+        "/sys/fs/bpf/tcphealth에 남아 이 커널에서 이 버전의 다음 실행들이 쓰며, 3 MB를 차지한다.",
+    ),
+    ("Take out of the kernel what `pin` left there", "`pin`이 커널에 남긴 것을 없앤다"),
     ("The catalogue of rules with their limits", "규칙과 한계값의 목록"),
     (
         "The peer: HOST, HOST:PORT or [IPv6]:PORT; port 443 unless given (UDP: 33434)",

@@ -135,9 +135,12 @@ fn other_namespaces() -> Trial {
 
 /// Without the program sock_diag is asked: nothing is lost but time.
 fn walk() -> Trial {
+    let pinned = tcphealth_linux::is_pinned();
     Trial::new(
-        text! {
-            en: "many sockets in a tenth of the time (eBPF)", ko: "많은 소켓을 10분의 1 시간에 읽기 (eBPF)"
+        if pinned {
+            text! { en: "many sockets in a tenth of the time (eBPF, pinned)", ko: "많은 소켓을 10분의 1 시간에 읽기 (eBPF, 고정됨)" }
+        } else {
+            text! { en: "many sockets in a tenth of the time (eBPF)", ko: "많은 소켓을 10분의 1 시간에 읽기 (eBPF)" }
         },
         tcphealth_linux::try_walk(),
         text! {

@@ -138,6 +138,25 @@ fn sees_what_sock_diag_sees(walk: &mut Walk) {
 }
 
 #[test]
+fn what_is_pinned_sees_the_same_and_has_one_user_at_a_time() {
+    with_walk(|_| {
+        unshare(CloneFlags::CLONE_NEWNS).unwrap();
+        for mount in ["mount --make-rprivate /", "mount -t bpf bpf /sys/fs/bpf"] {
+            assert!(Command::new("sh").args(["-c", mount]).status().unwrap().success());
+        }
+        super::pin().unwrap();
+        let mut pinned = Walk::load().unwrap();
+        assert!(pin::find(DIRECT).is_none());
+        sees_what_sock_diag_sees(&mut pinned);
+        assert!(Walk::load().is_ok());
+        drop(pinned);
+        assert!(pin::find(DIRECT).is_some() && pin::find(BY_CALL).is_none());
+        assert!(pin::remove().unwrap() && !pin::is_pinned() && !pin::remove().unwrap());
+        assert!(pin::find(DIRECT).is_none());
+    });
+}
+
+#[test]
 fn other_namespaces_are_seen_only_when_all_are_wanted() {
     with_walk(|walk| {
         let elsewhere = std::thread::spawn(|| {
