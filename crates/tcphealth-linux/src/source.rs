@@ -306,11 +306,13 @@ fn read_whole(file: &File, buffer: &mut Vec<u8>) -> io::Result<()> {
     const STEP: usize = 16 * 1024;
     let mut length = 0;
     loop {
-        buffer.resize(length + STEP, 0);
+        if buffer.len() == length {
+            buffer.resize(length + STEP, 0);
+        }
         let read = file.read_at(buffer.get_mut(length..).unwrap_or_default(), length as u64)?;
         length += read;
-        buffer.truncate(length);
         if read == 0 {
+            buffer.truncate(length);
             return Ok(());
         }
     }

@@ -22,6 +22,7 @@ impl Parser {
     pub fn parse(&mut self, text: &[u8], values: &mut Vec<u64>) -> Result<Arc<Names>, WireError> {
         const SECTION: &str = "net/dev";
         values.clear();
+        values.reserve(self.names.list().len());
         let mut lines = lines(text);
         let _groups = lines.next();
         let (_, header) = lines.next().ok_or_else(|| error(SECTION, 2, b"no header"))?;

@@ -54,6 +54,7 @@ impl Parser {
         line_of: impl Fn(&mut dyn Iterator<Item = &[u8]>, &mut Add<'_>) -> Result<(), Vec<u8>>,
     ) -> Result<Arc<Names>, WireError> {
         values.clear();
+        values.reserve(self.names.list().len());
         let mut shape = Vec::with_capacity(self.shape.len());
         for (place, line) in lines(text) {
             let mut add = |group: &[u8], name: &[u8], value: &[u8]| {

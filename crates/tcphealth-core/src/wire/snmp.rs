@@ -27,6 +27,7 @@ impl Parser {
         values: &mut Vec<u64>,
     ) -> Result<Arc<Names>, WireError> {
         values.clear();
+        values.reserve(self.names.list().len());
         let (mut known, mut pair) = (true, 0);
         let mut pending: Option<(usize, &[u8])> = None;
         for (place, line) in lines(text) {

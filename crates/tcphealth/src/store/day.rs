@@ -18,14 +18,15 @@ use super::sum::{self, LiveRow, Packed};
 use super::{SCHEMA, Stream};
 use crate::speech::Complaint;
 
-const TABLES: &str = "
+const TABLES: &str = "BEGIN;
     CREATE TABLE IF NOT EXISTS meta (k TEXT PRIMARY KEY, v TEXT NOT NULL) WITHOUT ROWID;
     CREATE TABLE IF NOT EXISTS name (id INTEGER PRIMARY KEY, text TEXT NOT NULL UNIQUE);
     CREATE TABLE IF NOT EXISTS live (id INTEGER PRIMARY KEY, stream INTEGER NOT NULL, boot_us INTEGER NOT NULL,
         wall_us INTEGER NOT NULL, bytes BLOB NOT NULL, crc INTEGER NOT NULL);
     CREATE TABLE IF NOT EXISTS block (id INTEGER PRIMARY KEY, stream INTEGER NOT NULL, begin_us INTEGER NOT NULL,
         end_us INTEGER NOT NULL, bytes BLOB NOT NULL, crc INTEGER NOT NULL);
-    CREATE INDEX IF NOT EXISTS block_time ON block (stream, begin_us);";
+    CREATE INDEX IF NOT EXISTS block_time ON block (stream, begin_us);
+    COMMIT";
 /// The largest block that is believed, bytes before compression.
 const BLOCK_MAX: u64 = 256 << 20;
 const BUSY: Duration = Duration::from_secs(5);

@@ -9,7 +9,7 @@ use nix::errno::Errno;
 use nix::fcntl::{Flock, FlockArg};
 use tcphealth_core::frame::block::{Builder, Moment};
 use tcphealth_core::frame::leaves::Leaf;
-use tcphealth_core::frame::row::{self, Row};
+use tcphealth_core::frame::row::{self, Row, Series};
 use tcphealth_core::say;
 use tcphealth_core::words::Message;
 
@@ -35,6 +35,8 @@ type Put<'a> = dyn FnMut(&str, &str, Leaf) + 'a;
 #[derive(Default)]
 struct Chain {
     before: Row,
+    /// Its series in the order in which they came.
+    order: Vec<Series>,
     sum: u32,
     block: Builder,
 }
@@ -98,11 +100,8 @@ impl Writer {
             Some(open) => open,
             None => Open::of(number, &self.directory.join(format!("{}.db", day_of(number))))?,
         };
-        let mut now = Row::new();
-        leaves(&mut |entity, field, leaf| now.push(open.day.names.value(entity, field, &leaf)));
-        now.sort_unstable();
         // After a failure the file is opened anew: what it holds is the truth, not what we remember.
-        open.append(stream, at, now)?;
+        open.append(stream, at, leaves)?;
         self.open = Some(open);
         Ok(())
     }
@@ -164,13 +163,18 @@ impl Open {
         }
     }
 
-    fn append(&mut self, stream: Stream, at: Moment, now: Row) -> anyhow::Result<()> {
-        let Chain { before, sum, block } = std::mem::take(self.chain(stream));
+    fn append(&mut self, stream: Stream, at: Moment, leaves: &mut dyn FnMut(&mut Put<'_>)) -> anyhow::Result<()> {
+        let Chain { before, mut order, sum, block } = std::mem::take(self.chain(stream));
+        let (mut now, names) = (Row::with_capacity(before.len()), &mut self.day.names);
+        leaves(&mut |entity, field, leaf| now.push(names.value(order.get(now.len()).copied(), entity, field, &leaf)));
+        order.clear();
+        order.extend(now.iter().map(|(series, _)| *series));
+        now.sort_unstable();
         let bytes = row::encode(&before, &now);
         let row = LiveRow { stream, at, bytes: &bytes, before: &before, now: &now };
         let sum = self.day.append(sum, &row).with_context(|| self.day.path().display().to_string())?;
         let chain = self.chain(stream);
-        *chain = Chain { before: now, sum, block };
+        *chain = Chain { before: now, order, sum, block };
         chain.block.push(at, &chain.before);
         if chain.block.rows() >= stream.block_rows() {
             self.fold(stream)?;
