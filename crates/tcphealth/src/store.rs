@@ -16,8 +16,9 @@ pub(crate) use history::Past;
 pub(crate) use reader::{Sample, Store};
 pub(crate) use writer::{Keep, Writer};
 
-/// The version of the tables below; every version that was ever released stays readable.
-const SCHEMA: &str = "tcphealth.store/1";
+/// The versions of what is in a file, the newest first; each that was ever released stays readable. Blocks of version 2 are told
+/// apart from those of version 1 by themselves: a file that is written on is of the newest.
+const SCHEMAS: [&str; 2] = ["tcphealth.store/2", "tcphealth.store/1"];
 const US_PER_DAY: i64 = 86_400_000_000;
 
 /// What is sampled at its own pace.

@@ -1,11 +1,15 @@
 //! Samples one after another ⇄ a block: the names of its series, and a column for each and for the two clocks.
 //!
-//! Layout: number of series · (entity, 2 × field + word)* · the block of [`columns`], whose first two columns are the boot clock
-//! and what the wall clock is ahead of it.
+//! Layout: 0 · version 2 · number of series · series* · the block of [`columns`]. A series is by how much its entity is above the
+//! entity before, then 2 × the zigzag of by how much its field is above the field before + whether it is a word. The first two
+//! columns are by how much the boot clock is above the sample before, and what the wall clock is ahead of it.
+//!
+//! Version 1 had no mark of its own (no block of it is without series), whole numbers of entities and fields, and the boot clock
+//! as it was.
 
 use std::collections::BTreeMap;
 
-use super::columns::{self, Column, Damaged, SERIES_MAX, bounded, put_varint};
+use super::columns::{self, Column, Damaged, SERIES_MAX, bounded, put_varint, take_varint, unzigzag, zigzag};
 use super::row::{Row, Series};
 
 /// When a sample was taken.
@@ -27,6 +31,7 @@ impl Moment {
 #[derive(Debug, Default)]
 pub struct Builder {
     rows: usize,
+    before_us: u64,
     boot_us: Column,
     ahead_us: Column,
     columns: BTreeMap<Series, Column>,
@@ -35,7 +40,8 @@ pub struct Builder {
 impl Builder {
     /// Appends a sample.
     pub fn push(&mut self, at: Moment, row: &Row) {
-        self.boot_us.push(Some(at.boot_us));
+        self.boot_us.push(Some(at.boot_us.wrapping_sub(self.before_us)));
+        self.before_us = at.boot_us;
         self.ahead_us.push(Some(at.ahead()));
         let mut now = row.iter().peekable();
         let mut late = Vec::new();
@@ -59,10 +65,12 @@ impl Builder {
 
     /// The block.
     pub fn finish(self) -> Vec<u8> {
-        let mut bytes = Vec::new();
+        let mut bytes = VERSION_2.to_vec();
         put_varint(&mut bytes, self.columns.len() as u64);
+        let mut before = FIRST;
         for series in self.columns.keys() {
-            series.put(&mut bytes);
+            put_series(&mut bytes, before, *series);
+            before = *series;
         }
         let columns = [self.boot_us, self.ahead_us].into_iter().chain(self.columns.into_values());
         bytes.extend(columns::encode(self.rows, columns));
@@ -70,9 +78,30 @@ impl Builder {
     }
 }
 
+/// How a block of version 2 begins.
+const VERSION_2: [u8; 2] = [0, 2];
+/// What the first series is told from.
+const FIRST: Series = Series { entity: 0, field: 0, word: false };
+
+fn put_series(to: &mut Vec<u8>, before: Series, series: Series) {
+    put_varint(to, u64::from(series.entity - before.entity));
+    let field = zigzag(i64::from(series.field) - i64::from(before.field));
+    put_varint(to, field << 1 | u64::from(series.word));
+}
+
+fn take_series(from: &[u8], at: &mut usize, before: Series) -> Result<Series, Damaged> {
+    let place = *at;
+    let (entity, field) = (take_varint(from, at)?, take_varint(from, at)?);
+    let entity = u64::from(before.entity).checked_add(entity).and_then(|id| u32::try_from(id).ok());
+    let id = u64::from(before.field).checked_add_signed(unzigzag(field >> 1)).and_then(|id| u32::try_from(id).ok());
+    let ids = entity.zip(id).ok_or(Damaged { place, what: "the number of a name has more than 32 bits" })?;
+    Ok(Series { entity: ids.0, field: ids.1, word: field & 1 == 1 })
+}
+
 /// A block that is read.
 #[derive(Debug)]
 pub struct Block<'a> {
+    version: u8,
     series: Vec<Series>,
     columns: columns::Block<'a>,
 }
@@ -83,17 +112,19 @@ impl<'a> Block<'a> {
     /// # Errors
     /// The bytes are no block.
     pub fn open(bytes: &'a [u8]) -> Result<Self, Damaged> {
-        let mut at = 0;
+        let (version, mut at) = if bytes.starts_with(&VERSION_2) { (2, VERSION_2.len()) } else { (1, 0) };
         let count = bounded(bytes, &mut at, SERIES_MAX, "more series than a block has")?;
-        let mut series = Vec::new();
+        let (mut series, mut before) = (Vec::new(), FIRST);
         for _ in 0..count {
-            series.push(Series::take(bytes, &mut at)?);
+            let next = if version == 1 { Series::take(bytes, &mut at) } else { take_series(bytes, &mut at, before) };
+            before = next?;
+            series.push(before);
         }
         let columns = columns::Block::open(bytes.get(at..).unwrap_or_default())?;
         if columns.series() != count + 2 || !series.is_sorted_by(|a, b| a < b) {
             return Err(Damaged { place: at, what: "the names do not belong to the columns" });
         }
-        Ok(Self { series, columns })
+        Ok(Self { version, series, columns })
     }
 
     /// The series, in their order.
@@ -107,8 +138,10 @@ impl<'a> Block<'a> {
     /// The columns of the clocks are damaged.
     pub fn moments(&self) -> Result<Vec<Moment>, Damaged> {
         let (boot_us, ahead_us) = (self.columns.column(0)?, self.columns.column(1)?);
+        let mut before_us = 0_u64;
         let moment = |(boot_us, ahead_us): (Option<u64>, Option<u64>)| {
-            let boot_us = boot_us?;
+            let boot_us = if self.version == 1 { boot_us? } else { before_us.wrapping_add(boot_us?) };
+            before_us = boot_us;
             Some(Moment { boot_us, wall_us: boot_us.wrapping_add(ahead_us?).cast_signed() })
         };
         let moments = boot_us.into_iter().zip(ahead_us).map(moment).collect::<Option<_>>();

@@ -1,13 +1,13 @@
 //! Many samples of many series ⇄ bytes, a column a series.
 //!
 //! A series is its first value, then the zigzag varint of each difference to the value before; a run of differences that are zero
-//! is `0, length`. The offsets of all series stand in front, so that one is decoded without the others. A value that is absent
-//! in a sample is written as the difference `ABSENT` and does not move the value before.
+//! is `0, length`. The offsets of all series stand in front, so that one is decoded without the others. A run of samples without a
+//! value is `1, length` and does not move the value before; in version 1 each of them is a `1`.
 //!
-//! Layout: version 1 · rows · series · (length of each column)* · column*, all varints of LEB128.
+//! Layout: version · rows · series · (length of each column)* · column*, all varints of LEB128.
 
 /// Version of this layout; a decoder reads every version ever released.
-const VERSION: u64 = 1;
+const VERSION: u64 = 2;
 /// Most rows of a block that is believed: a day of seconds.
 pub const ROWS_MAX: usize = 86_400;
 /// Most series of a block that is believed.
@@ -73,7 +73,7 @@ pub(super) fn unzigzag(number: u64) -> i64 {
     (number >> 1).cast_signed() ^ -(number & 1).cast_signed()
 }
 
-// A difference is written plus two, which may need a 65th bit: 0 stands before the length of a run, 1 for an absent value.
+// A difference is written plus two, which may need a 65th bit: 0 and 1 stand before the length of a run.
 const RUN: u128 = 0;
 const ABSENT: u128 = 1;
 const FIRST_DIFFERENCE: u128 = 2;
@@ -83,20 +83,18 @@ const FIRST_DIFFERENCE: u128 = 2;
 pub struct Column {
     bytes: Vec<u8>,
     before: u64,
-    run: u64,
+    /// What the run in progress is of, [`RUN`] or [`ABSENT`], and how long it is.
+    run: (u128, u64),
 }
 
 impl Column {
     /// Appends the value of one row.
     pub fn push(&mut self, value: Option<u64>) {
-        if value == Some(self.before) {
-            self.run += 1;
-            return;
-        }
-        self.end_run();
         match value {
-            None => put_wide(&mut self.bytes, ABSENT),
+            None => self.run_on(ABSENT),
+            Some(value) if value == self.before => self.run_on(RUN),
             Some(value) => {
+                self.end_run();
                 let difference = zigzag(value.wrapping_sub(self.before).cast_signed());
                 put_wide(&mut self.bytes, u128::from(difference) + FIRST_DIFFERENCE);
                 self.before = value;
@@ -104,11 +102,19 @@ impl Column {
         }
     }
 
+    fn run_on(&mut self, of: u128) {
+        if self.run.0 != of {
+            self.end_run();
+            self.run.0 = of;
+        }
+        self.run.1 += 1;
+    }
+
     fn end_run(&mut self) {
-        if self.run > 0 {
-            put_wide(&mut self.bytes, RUN);
-            put_varint(&mut self.bytes, self.run);
-            self.run = 0;
+        let (of, length) = std::mem::take(&mut self.run);
+        if length > 0 {
+            put_wide(&mut self.bytes, of);
+            put_varint(&mut self.bytes, length);
         }
     }
 
@@ -148,6 +154,7 @@ pub fn encode(rows: usize, columns: impl IntoIterator<Item = Column>) -> Vec<u8>
 #[derive(Debug)]
 pub struct Block<'a> {
     bytes: &'a [u8],
+    version: u64,
     rows: usize,
     columns: Vec<(usize, usize)>,
 }
@@ -159,7 +166,8 @@ impl<'a> Block<'a> {
     /// Another version, more rows or series than any block has, or columns that do not fill the block exactly.
     pub fn open(bytes: &'a [u8]) -> Result<Self, Damaged> {
         let mut at = 0;
-        if take_varint(bytes, &mut at)? != VERSION {
+        let version = take_varint(bytes, &mut at)?;
+        if !(1..=VERSION).contains(&version) {
             return Err(Damaged { place: 0, what: "an unknown version" });
         }
         let rows = bounded(bytes, &mut at, ROWS_MAX, "more rows than a block has")?;
@@ -176,7 +184,7 @@ impl<'a> Block<'a> {
         if at != bytes.len() {
             return Err(Damaged { place: at, what: "the columns do not fill the block" });
         }
-        Ok(Self { bytes, rows, columns })
+        Ok(Self { bytes, version, rows, columns })
     }
 
     /// Samples in the block.
@@ -201,12 +209,12 @@ impl<'a> Block<'a> {
         while at < end {
             let place = at;
             match take_wide(bytes, &mut at)? {
-                RUN => {
+                ABSENT if self.version == 1 => values.push(None),
+                code @ (RUN | ABSENT) => {
                     let left = self.rows - values.len();
                     let run = bounded(bytes, &mut at, left, "a run longer than the block")?;
-                    values.resize(values.len() + run, Some(before));
+                    values.resize(values.len() + run, (code == RUN).then_some(before));
                 }
-                ABSENT => values.push(None),
                 number => {
                     let number = u64::try_from(number - FIRST_DIFFERENCE)
                         .map_err(|_| Damaged { place, what: "a difference of more than 64 bits" })?;
@@ -248,10 +256,12 @@ mod tests {
     }
 
     #[test]
-    fn the_bytes_of_version_1_are_these() {
-        let block = encode(&[vec![Some(5), Some(5), Some(4), None, Some(4)]]);
-        // 5 → zigzag 10 + 2; a run of 1; −1 → zigzag 1 + 2; absent; a run of 1.
-        assert_eq!(block, [1, 5, 1, 7, 12, 0, 1, 3, 1, 0, 1]);
+    fn the_bytes_of_each_version_are_these() {
+        let values = vec![Some(5), Some(5), Some(4), None, Some(4)];
+        // 5 → zigzag 10 + 2; a run of 1; −1 → zigzag 1 + 2; absent, once; a run of 1.
+        assert_eq!(encode(std::slice::from_ref(&values)), [2, 5, 1, 8, 12, 0, 1, 3, 1, 1, 0, 1]);
+        let version_1 = [1, 5, 1, 7, 12, 0, 1, 3, 1, 0, 1];
+        assert_eq!(Block::open(&version_1).unwrap().column(0).unwrap(), values);
     }
 
     proptest! {

@@ -21,7 +21,8 @@ const TIME_WAIT_MS: u32 = 60_000;
 const STUCK_BACKOFF: u8 = 2;
 /// A socket whose segments carry less than this on average sends small packets, bytes.
 const SMALL_BYTES: u64 = 1_000;
-/// Segments sent in the window from which a sender counts as bulk.
+/// Segments sent in the window from which a sender counts as bulk, when it was sending for half of the window or more: no rule
+/// names one that was not, and of those a busy host has many.
 const BULK_SEGMENTS: u32 = 10;
 /// A sender is kept, too, when the peer's window held it up for this long in the window, ms.
 const HELD_MS: u32 = 1_000;
@@ -296,7 +297,7 @@ impl<'a> Fold<'a> {
     }
 
     fn keep(&mut self, socket: &Socket, before: Option<Mark>) {
-        let Some(reason) = reason_to_keep(socket, before.as_ref()) else { return };
+        let Some(reason) = reason_to_keep(socket, before.as_ref(), self.window_ms) else { return };
         let kept = self.kept.entry(reason).or_default();
         if *kept >= KEPT_MAX {
             self.census.left_out.sockets += 1;
@@ -431,7 +432,7 @@ fn mark_of(socket: &Socket) -> Mark {
     mark
 }
 
-pub(super) fn reason_to_keep(socket: &Socket, before: Option<&Mark>) -> Option<Reason> {
+pub(super) fn reason_to_keep(socket: &Socket, before: Option<&Mark>, window_ms: u32) -> Option<Reason> {
     Some(match socket.state {
         State::CloseWait if socket.inode != 0 => Reason::CloseWait,
         State::SynSent => Reason::Opening,
@@ -444,12 +445,12 @@ pub(super) fn reason_to_keep(socket: &Socket, before: Option<&Mark>) -> Option<R
         State::Established if socket.timer_retrans > 0 || socket.timer == Timer::Persist => Reason::TimerFired,
         State::Established if before.is_some_and(|mark| queue_stuck(socket, mark)) => Reason::QueueStuck,
         State::Established if buffer_full(socket) => Reason::BufferFull,
-        State::Established => return reason_by_growth(socket, before?),
+        State::Established => return reason_by_growth(socket, before?, window_ms),
         _ => return None,
     })
 }
 
-fn reason_by_growth(socket: &Socket, mark: &Mark) -> Option<Reason> {
+fn reason_by_growth(socket: &Socket, mark: &Mark, window_ms: u32) -> Option<Reason> {
     let info = socket.info.as_ref()?;
     if info.total_retrans()? != mark.total_retrans || info.dsack_dups().unwrap_or(0) != mark.dsack_dups {
         return Some(Reason::Lossy);
@@ -457,7 +458,8 @@ fn reason_by_growth(socket: &Socket, mark: &Mark) -> Option<Reason> {
     let sent = info.data_segs_out()?.wrapping_sub(mark.data_segs_out);
     let held_ms = (info.rwnd_limited().unwrap_or(0) / 1000) as u32;
     let bulk = sent >= BULK_SEGMENTS || held_ms.wrapping_sub(mark.rwnd_limited_ms) >= HELD_MS;
-    bulk.then_some(Reason::Bulk)
+    let busy_ms = info.busy_time().map(|busy_us| ((busy_us / 1000) as u32).wrapping_sub(mark.busy_ms));
+    (bulk && busy_ms.is_none_or(|busy_ms| busy_ms >= window_ms / 2)).then_some(Reason::Bulk)
 }
 
 /// Bytes wait to be read and none arrived, or wait to be acknowledged and none was.

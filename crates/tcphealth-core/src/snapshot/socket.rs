@@ -220,6 +220,7 @@ pub struct Socket {
     /// `INET_DIAG_SHUTDOWN`: 1 read side, 2 write side.
     pub shutdown: Option<u8>,
     /// `INET_DIAG_CONG`, zero-padded.
+    #[serde(with = "congestion")]
     pub congestion: [u8; 16],
     /// Memory, when asked for.
     pub skmem: Option<SkMem>,
@@ -243,6 +244,33 @@ impl Socket {
     /// How long a stub has existed if its whole life is `life_ms`; `None` for a full socket.
     pub fn stub_age_ms(&self, life_ms: u32) -> Option<u32> {
         self.is_stub().then(|| life_ms.saturating_sub(self.timer_expires_ms))
+    }
+}
+
+/// The name as a word; recordings of version 1 have its bytes as a list.
+mod congestion {
+    use serde::{Deserialize, Deserializer, Serializer};
+
+    #[derive(Deserialize)]
+    #[serde(untagged)]
+    enum Name {
+        Word(String),
+        Bytes([u8; 16]),
+    }
+
+    pub(super) fn serialize<S: Serializer>(name: &[u8; 16], to: S) -> Result<S::Ok, S::Error> {
+        to.serialize_str(String::from_utf8_lossy(name).trim_end_matches('\0'))
+    }
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<[u8; 16], D::Error> {
+        Ok(match Name::deserialize(from)? {
+            Name::Bytes(bytes) => bytes,
+            Name::Word(word) => {
+                let mut bytes = word.into_bytes();
+                bytes.resize(16, 0);
+                bytes.try_into().unwrap_or_default()
+            }
+        })
     }
 }
 

@@ -3,11 +3,13 @@
 use std::cmp::Reverse;
 use std::collections::HashMap;
 
-use super::fold::reason_to_keep;
+use super::fold::{Reason, reason_to_keep};
 use super::{Census, Followed, Peer, Service};
 
 /// Sockets kept for each reason to keep one.
 const SOCKETS_EACH: usize = 32;
+/// Of the senders in bulk: they are what moves most, and a median of a few tells the queue they share.
+const SENDERS: usize = 8;
 /// Peers, and services, kept.
 const TABLE_MAX: usize = 256;
 
@@ -32,9 +34,10 @@ impl Census {
         let mut kept = HashMap::new();
         let before = self.sockets.len();
         self.sockets.retain(|followed| {
-            let count: &mut usize = kept.entry(reason_to_keep(&followed.socket, followed.before.as_ref())).or_default();
+            let reason = reason_to_keep(&followed.socket, followed.before.as_ref(), 0);
+            let count: &mut usize = kept.entry(reason).or_default();
             *count += 1;
-            *count <= SOCKETS_EACH
+            *count <= if reason == Some(Reason::Bulk) { SENDERS } else { SOCKETS_EACH }
         });
         self.left_out.sockets += (before - self.sockets.len()) as u64;
     }

@@ -15,7 +15,7 @@ use tcphealth_core::say;
 
 use super::names::Names;
 use super::sum::{self, LiveRow, Packed};
-use super::{SCHEMA, Stream};
+use super::{SCHEMAS, Stream};
 use crate::speech::Complaint;
 
 const TABLES: &str = "BEGIN;
@@ -27,6 +27,7 @@ const TABLES: &str = "BEGIN;
         end_us INTEGER NOT NULL, bytes BLOB NOT NULL, crc INTEGER NOT NULL);
     CREATE INDEX IF NOT EXISTS block_time ON block (stream, begin_us);
     COMMIT";
+const NEWEST: &str = SCHEMAS[0];
 /// The largest block that is believed, bytes before compression.
 const BLOCK_MAX: u64 = 256 << 20;
 const BUSY: Duration = Duration::from_secs(5);
@@ -51,11 +52,14 @@ impl Day {
             sql.pragma_update(None, "synchronous", "NORMAL")?;
             sql.pragma_update(None, "cache_size", -1024)?;
             sql.execute_batch(TABLES)?;
-            sql.execute("INSERT OR IGNORE INTO meta VALUES ('schema', ?1)", [SCHEMA])?;
+            sql.execute("INSERT OR IGNORE INTO meta VALUES ('schema', ?1)", [NEWEST])?;
             Ok(())
         };
         made().with_context(|| path.display().to_string())?;
-        Self::known(path, sql)
+        let day = Self::known(path, sql)?;
+        let renewed = day.sql.execute("UPDATE meta SET v = ?1 WHERE k = 'schema' AND v <> ?1", [NEWEST]);
+        renewed.with_context(|| path.display().to_string())?;
+        Ok(day)
     }
 
     /// Opens a file to read. A file that was closed well has no log beside it and may lie where nothing can be written.
@@ -87,9 +91,9 @@ impl Day {
 
     fn load(&mut self) -> anyhow::Result<()> {
         let schema = self.sql.query_row("SELECT v FROM meta WHERE k = 'schema'", [], |row| row.get(0)).optional()?;
-        if schema.as_deref() != Some(SCHEMA) {
-            let schema: String = schema.unwrap_or_default();
-            let words = say! { en: "schema “{schema}” is not {SCHEMA}", ko: "형식 “{schema}”은(는) {SCHEMA}이(가) 아님", schema = schema };
+        let schema: String = schema.unwrap_or_default();
+        if !SCHEMAS.contains(&schema.as_str()) {
+            let words = say! { en: "schema “{schema}” is none of those known, up to {NEWEST}", ko: "형식 “{schema}”을(를) 알 수 없음. {NEWEST}까지 읽을 수 있음", schema = schema };
             return Err(Complaint(words).into());
         }
         let mut names = self.sql.prepare("SELECT id, text FROM name ORDER BY id")?;
