@@ -18,6 +18,11 @@ pub enum Trouble {
     Cut,
     /// A record contradicts itself.
     Invalid,
+    /// It is whole, and no two readings of it can be compared: a report on it is empty.
+    Nothing {
+        /// It has records.
+        records: bool,
+    },
     /// The source could not be read.
     Io(std::io::Error),
     /// What was printed could not be shown.

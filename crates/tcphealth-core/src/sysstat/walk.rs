@@ -42,6 +42,13 @@ pub struct Choice {
     pub clock: Clock,
 }
 
+impl Choice {
+    /// Whether every record is to be shown that can be compared with one before.
+    fn takes_all(&self) -> bool {
+        self.start.is_none() && self.end.is_none() && self.interval <= 1
+    }
+}
+
 /// When something was, and how that is shown.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Stamp {
@@ -193,6 +200,10 @@ pub struct Walk<'a, R> {
     sets: Vec<Items>,
     cpus: usize,
     lanes: Vec<Lane>,
+    /// There are records.
+    records: bool,
+    /// Something was shown of them.
+    shown: bool,
 }
 
 impl<'a, R: Read> Walk<'a, R> {
@@ -218,7 +229,7 @@ impl<'a, R: Read> Walk<'a, R> {
         });
         let lanes = lanes.collect();
         let cpus = cpus_of(reader.header().cpus);
-        Self { reader, choice, zone, sets, cpus, lanes }
+        Self { reader, choice, zone, sets, cpus, lanes, records: false, shown: false }
     }
 
     /// Walks to the end of the file.
@@ -256,12 +267,15 @@ impl<'a, R: Read> Walk<'a, R> {
             out.checked()?;
         }
         printer.end_section(out, self.lanes.len() + 1);
-        out.checked()
+        out.checked()?;
+        let silent = !self.shown && self.choice.takes_all();
+        if silent { Err(Trouble::Nothing { records: self.records }) } else { Ok(()) }
     }
 
     /// Finds the first reading of a section, showing what comes before it. False at the end of the file.
     fn find_first(&mut self, printer: &mut dyn Printer, out: &mut Outs<'_>) -> Result<bool, Trouble> {
         while let Some((moment, kind)) = self.reader.advance()? {
+            self.records = true;
             if kind != Kind::Statistics {
                 if let Some(special) = self.special(moment, kind) {
                     printer.special(out, 0, &special);
@@ -344,6 +358,7 @@ impl<'a, R: Read> Walk<'a, R> {
         for index in open {
             if let Some(lane) = self.lanes.get_mut(index) {
                 lane.step(index, self.choice, (printer, out));
+                self.shown |= lane.printed;
             }
         }
         Ok(())
@@ -366,6 +381,7 @@ impl<'a, R: Read> Walk<'a, R> {
         let at = self.stamp(moment)?;
         let early = self.choice.start.is_some_and(|start| against(&at, start, false) == Ordering::Less);
         let late = self.choice.end.is_some_and(|end| against(&at, end, false) == Ordering::Greater);
+        self.shown |= !early && !late;
         (!early && !late).then_some(Special { at, kind })
     }
 

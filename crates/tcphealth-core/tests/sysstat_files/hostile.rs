@@ -110,11 +110,13 @@ fn loud() -> Settings {
     }
 }
 
-/// Reads the bytes in every way. JSON must be JSON whatever the names are.
+/// Reads the bytes in every way. An empty report is told, and JSON must be JSON whatever the names are.
 pub fn survive(bytes: &[u8]) {
     let Ok(reader) = open(bytes, Some(100)) else { return };
     head(reader.header(), "file", (b"host", "1", "day"));
     let again = || open(bytes, Some(100)).expect("it was opened before");
+    let (shown, walked) = sar(open(bytes, Some(100)).expect("it was opened before"), Settings::default(), &EVERYTHING);
+    assert!(walked.is_err() || !shown.is_empty(), "an empty report that nobody is told of");
     let picky = Choice { interval: 7, count: Some(3), ..EVERYTHING };
     for choice in [&EVERYTHING, &picky] {
         let _ = sar(again(), Settings { rows: 86_400, ..Settings::default() }, choice);

@@ -30,6 +30,11 @@ impl Failure {
             Trouble::Format { format, version } => Self::other_format(*format, *version, file),
             Trouble::Cut => Self::line(2, "End of system activity file unexpected"),
             Trouble::Invalid => Self::line(2, "Invalid data read"),
+            // sysstat is content with a file that was begun and no more, and that must stay so.
+            Trouble::Nothing { records } => Self::line(
+                if *records { 2 } else { 0 },
+                format_args!("{file} has no two readings to compare: nothing is reported"),
+            ),
             Trouble::Io(error) => Self::line(2, format_args!("Error while reading {file}: {}", reason(error))),
             Trouble::Paper(error) => Self::of_output(error),
         }

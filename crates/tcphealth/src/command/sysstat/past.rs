@@ -128,6 +128,10 @@ fn broken(file: &Path, trouble: &Trouble) -> Complaint {
         Trouble::Invalid | Trouble::NotSa => {
             say! { en: "{file}: a record contradicts itself", ko: "{file}: 앞뒤가 맞지 않는 레코드가 있음", file = file }
         }
+        Trouble::Nothing { .. } => say! {
+            en: "{file} has no two readings to compare",
+            ko: "{file}: 비교할 기록이 둘 이상 없음", file = file
+        },
         Trouble::Io(error) | Trouble::Paper(error) => {
             say! { en: "{file}: {error}", ko: "{file}: {error}", file = file, error = error }
         }
