@@ -5,6 +5,7 @@ use tcphealth_core::sysstat::activity::Dialect;
 use tcphealth_core::sysstat::clock::{Civil, Clock, Zone, utc};
 use tcphealth_core::sysstat::header::Header;
 use tcphealth_core::sysstat::input::{Input, Trouble};
+use tcphealth_core::sysstat::past::{Wish, interval};
 use tcphealth_core::sysstat::rates::{Cpus, Wanted};
 use tcphealth_core::sysstat::record::Reader;
 use tcphealth_core::sysstat::sadf::Times;
@@ -115,8 +116,9 @@ pub fn survive(bytes: &[u8]) {
     let Ok(reader) = open(bytes, Some(100)) else { return };
     head(reader.header(), "file", (b"host", "1", "day"));
     let again = || open(bytes, Some(100)).expect("it was opened before");
-    let (shown, walked) = sar(open(bytes, Some(100)).expect("it was opened before"), Settings::default(), &EVERYTHING);
+    let (shown, walked) = sar(again(), Settings::default(), &EVERYTHING);
     assert!(walked.is_err() || !shown.is_empty(), "an empty report that nobody is told of");
+    interval(again(), Wish { at: None, window_cs: 250 });
     let picky = Choice { interval: 7, count: Some(3), ..EVERYTHING };
     for choice in [&EVERYTHING, &picky] {
         let _ = sar(again(), Settings { rows: 86_400, ..Settings::default() }, choice);

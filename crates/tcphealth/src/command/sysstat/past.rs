@@ -130,7 +130,7 @@ fn broken(file: &Path, trouble: &Trouble) -> Complaint {
         }
         Trouble::Nothing { .. } => say! {
             en: "{file} has no two readings to compare",
-            ko: "{file}: 비교할 기록이 둘 이상 없음", file = file
+            ko: "{file}: 비교할 수 있는 두 기록이 없음", file = file
         },
         Trouble::Io(error) | Trouble::Paper(error) => {
             say! { en: "{file}: {error}", ko: "{file}: {error}", file = file, error = error }
