@@ -76,6 +76,13 @@ pub struct Identity {
     pub first_netns: Option<bool>,
 }
 
+impl Identity {
+    /// Whether both are of the same boot and the same namespace, so that their counters go on.
+    pub fn is(&self, other: &Self) -> bool {
+        self.boot_id == other.boot_id && self.netns == other.netns
+    }
+}
+
 /// A network interface of the namespace (rtnetlink `RTM_GETLINK`, `/sys/class/net`).
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]

@@ -10,9 +10,11 @@ mod day;
 mod names;
 mod writer;
 mod reader;
+mod picked;
 mod history;
 
 pub(crate) use history::Past;
+pub(crate) use picked::Picked;
 pub(crate) use reader::{Sample, Store};
 pub(crate) use writer::{Keep, Writer};
 

@@ -95,3 +95,26 @@ fn the_worst_sockets_of_a_recorded_moment_are_listed_with_their_owners_and_the_r
     let which = run(&["sockets", "--from", &store(1)]);
     assert!(String::from_utf8_lossy(&which.stderr).contains("of which moment?"));
 }
+
+#[test]
+fn sar_and_sadf_tell_of_a_recording() {
+    let of_seconds = |from: &str, until: &str| {
+        let output = run(&["sar", "-n", "SOCK", "-f", &store(1), "-s", from, "-e", until]);
+        assert!(output.status.success(), "{output:?}");
+        String::from_utf8(output.stdout).expect("UTF-8")
+    };
+    let said = of_seconds("2026-11-22 15:49:40", "2026-11-22 15:49:44 UTC");
+    assert!(said.starts_with("Linux 6.18.44-fc-v669 (web-1) \t11/22/26 \t"), "{said}");
+    // 46 connections and their listener; the kernel's stubs of the 40 closed ends count as TIME_WAIT.
+    let rows: Vec<Vec<&str>> = said.lines().map(|line| line.split_whitespace().collect()).collect();
+    let shown = rows.iter().filter(|row| row.first().is_some_and(|word| word.starts_with("15:49:4")) && row[2] == "47");
+    let times: Vec<&str> = shown.map(|row| row[0]).collect();
+    assert_eq!(times, ["15:49:41", "15:49:42", "15:49:43", "15:49:44"]);
+    assert!(rows.iter().any(|row| row.first() == Some(&"Average:") && row[2] == "47" && row[6] == "40"), "{said}");
+    assert_eq!(of_seconds("15:49:40", "15:49:44").lines().last(), said.lines().last());
+    let for_programs = run(&["sadf", "-d", &store(1), "--", "-n", "SOCK"]);
+    assert!(String::from_utf8_lossy(&for_programs.stdout).contains("web-1;1;2026-11-22 15:49:44 UTC;49;47;0;0;0;40"));
+    let nothing = run(&["sar", "-n", "TCP", "-f", &store(1), "-s", "2026-11-21 03:00", "-e", "2026-11-21 04:00"]);
+    let said = String::from_utf8_lossy(&nothing.stderr).into_owned();
+    assert!(nothing.status.code() == Some(1) && said.contains("nothing was recorded at 2026-11-21 03:00:00"), "{said}");
+}

@@ -10,7 +10,7 @@ use std::net::IpAddr;
 use serde_json::{Map, Number, Value};
 
 /// Between the steps of a path; no name contains it (ASCII unit separator).
-const STEP: char = '\u{1f}';
+pub(super) const STEP: char = '\u{1f}';
 /// Before an item of a list.
 const ITEM: char = '\u{1e}';
 /// Before a part of an address: addresses come and go like cookies, and a number needs no name.
@@ -50,6 +50,16 @@ pub enum Leaf {
     Number(u64),
     /// Anything else, as JSON.
     Word(String),
+}
+
+impl Leaf {
+    /// The number that it is.
+    pub fn number(&self) -> Option<u64> {
+        match self {
+            Self::Number(number) => Some(*number),
+            Self::Word(_) => None,
+        }
+    }
 }
 
 /// The leaves of a value, by their paths.

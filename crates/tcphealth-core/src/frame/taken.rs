@@ -8,7 +8,7 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 
 use super::block::Moment;
-use super::leaves::{Leaf, Slots, flatten, unflatten};
+use super::leaves::{Leaf, STEP, Slots, flatten, unflatten};
 use crate::snapshot::{
     Absent, Answer, Answers, Census, Counters, Identity, Interface, Names, Question, Snapshot, Stamp, Sysctls, Table,
 };
@@ -59,6 +59,46 @@ fn not_kept<T>() -> Result<T, Absent> {
 struct Answered {
     question: Question,
     answer: Answer,
+}
+
+/// Whose a look is and how the host was, without its sockets.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(default)]
+pub struct Scene {
+    /// Whose it is.
+    pub identity: Identity,
+    /// Of its time only what the local clock was ahead of UTC.
+    pub at: Stamp,
+    /// The interfaces.
+    pub interfaces: Result<Vec<Interface>, Absent>,
+}
+
+impl Default for Scene {
+    fn default() -> Self {
+        Self { identity: Identity::default(), at: Stamp::default(), interfaces: not_kept() }
+    }
+}
+
+impl Scene {
+    /// Whether a leaf of a look belongs to it.
+    pub fn has(path: &str) -> bool {
+        let mut steps = path.split(STEP).skip(1);
+        match steps.next() {
+            Some("at") => steps.next() == Some("utc_offset_seconds"),
+            first => matches!(first, Some("identity" | "interfaces")),
+        }
+    }
+
+    /// From its leaves.
+    ///
+    /// # Errors
+    /// One of them is of another kind.
+    pub fn from_leaves(leaves: &BTreeMap<String, Leaf>) -> Result<Self, NotTaken> {
+        if leaves.is_empty() {
+            return Ok(Self::default());
+        }
+        serde_json::from_value(unflatten(leaves)).map_err(|error| NotTaken(error.to_string()))
+    }
 }
 
 /// Leaves that are no look.

@@ -20,4 +20,5 @@ pub mod live;
 pub mod writer;
 pub mod sadf;
 pub mod past;
+pub mod kept;
 pub mod verdict;

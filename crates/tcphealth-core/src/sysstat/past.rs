@@ -157,7 +157,7 @@ fn table(activity: &'static Activity, items: &Items) -> Option<Table> {
 }
 
 /// The columns of `/proc/net/dev`, in their order.
-const DEV_NAMES: [&str; 16] = [
+pub(super) const DEV_NAMES: [&str; 16] = [
     "rx_bytes",
     "rx_packets",
     "rx_errs",
@@ -183,14 +183,17 @@ fn of_link(activity: &Activity, items: &Items, index: usize) -> Vec<(String, u64
     columns.iter().zip(items.row(index)).filter_map(named).collect()
 }
 
+/// The counters of a CPU, in the order of their columns.
+pub(super) const CPU_NAMES: [&str; 6] =
+    ["processed", "dropped", "time_squeeze", "received_rps", "flow_limit", "backlog_len"];
+
 /// The counters of every CPU and their sums; item 0, the sum, is not stored. Nothing when no CPU ever processed a packet: then
 /// sysstat could not read them and keeps zeros.
 fn of_cpus(items: &Items) -> Vec<(String, u64)> {
-    const NAMES: [&str; 6] = ["processed", "dropped", "time_squeeze", "received_rps", "flow_limit", "backlog_len"];
     let mut sums: BTreeMap<&str, u64> = BTreeMap::new();
     let mut all = Vec::new();
     for index in 1..items.len() {
-        for (name, &value) in NAMES.iter().zip(items.row(index)) {
+        for (name, &value) in CPU_NAMES.iter().zip(items.row(index)) {
             *sums.entry(name).or_default() += value;
             all.push((format!("softnet.cpu{}.{name}", index - 1), value));
         }

@@ -32,8 +32,8 @@ pub enum Kind {
     Comment(Vec<u8>),
 }
 
-const STATISTICS: u8 = 1;
-const RESTART: u8 = 2;
+pub(super) const STATISTICS: u8 = 1;
+pub(super) const RESTART: u8 = 2;
 const LAST_STATISTICS: u8 = 3;
 const COMMENT: u8 = 4;
 const EXTRA_MAX: u8 = 15;

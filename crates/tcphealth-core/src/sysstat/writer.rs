@@ -5,7 +5,7 @@
 use super::activity::{Activity, DUPLEX, SPEED, Width};
 use super::header::{FORMAT, Header, MAGIC, MAGIC_BYTES};
 use super::items::{Items, NAME_BYTES};
-use super::record::Moment;
+use super::record::{Moment, RESTART, STATISTICS};
 
 /// The bytes of `file_header` since 12.2.0, and its fields.
 const HEADER_BYTES: usize = 336;
@@ -56,14 +56,16 @@ pub fn head(header: &Header, activities: &[(&Activity, u32)]) -> Vec<u8> {
     out
 }
 
+/// The record of a start of the host, which had so many CPUs plus one.
+pub fn restart(moment: &Moment, cpus: u32) -> Vec<u8> {
+    let mut out = record(moment, RESTART);
+    put(&mut out, &[u64::from(cpus)], 4);
+    out
+}
+
 /// One record of statistics: its head, then the items of every activity in the file's order.
 pub fn statistics(moment: &Moment, sets: &[(&Activity, &Items)]) -> Vec<u8> {
-    let mut out = Vec::new();
-    put(&mut out, &[moment.uptime_cs, moment.ust_time], 8);
-    put(&mut out, &[0], 4);
-    let (hour, minute, second) = moment.clock;
-    out.extend_from_slice(&[1, hour, minute, second]);
-    out.resize(RECORD_BYTES, 0);
+    let mut out = record(moment, STATISTICS);
     for (activity, items) in sets {
         if activity.counted() {
             put(&mut out, &[items.len() as u64], 4);
@@ -72,6 +74,17 @@ pub fn statistics(moment: &Moment, sets: &[(&Activity, &Items)]) -> Vec<u8> {
             item(&mut out, activity, (items.name(index), items.row(index)));
         }
     }
+    out
+}
+
+/// The head of a record.
+fn record(moment: &Moment, kind: u8) -> Vec<u8> {
+    let mut out = Vec::new();
+    put(&mut out, &[moment.uptime_cs, moment.ust_time], 8);
+    put(&mut out, &[0], 4);
+    let (hour, minute, second) = moment.clock;
+    out.extend_from_slice(&[kind, hour, minute, second]);
+    out.resize(RECORD_BYTES, 0);
     out
 }
 

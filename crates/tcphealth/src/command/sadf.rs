@@ -3,7 +3,8 @@
 mod options;
 
 use std::ffi::OsString;
-use std::io::{IsTerminal, Write};
+use std::io::{IsTerminal, Read, Write};
+use std::path::Path;
 
 use tcphealth_core::sysstat::clock::Clock;
 use tcphealth_core::sysstat::header::Header;
@@ -21,6 +22,7 @@ use super::sar::{file_banner, file_date};
 use super::sysstat::environment;
 use super::sysstat::failure::{Failure, version_text};
 use super::sysstat::paper::Sheet;
+use super::sysstat::recorded::Tape;
 use super::sysstat::zone::LocalZone;
 
 /// Runs the command and returns its exit status.
@@ -42,7 +44,10 @@ fn print(text: &[u8]) -> Result<(), Failure> {
 
 fn report(options: &Options) -> Result<(), Failure> {
     let file = &options.file;
-    let source = std::fs::File::open(file).map_err(|error| options.cannot_open(&error))?;
+    let source: Box<dyn Read> = match Tape::of(Path::new(file), &options.selection)? {
+        Some(tape) => Box::new(tape),
+        None => Box::new(std::fs::File::open(file).map_err(|error| options.cannot_open(&error))?),
+    };
     let mut input = Input::new(source);
     let header = match Header::read(&mut input, options.old_hz) {
         Err(Trouble::Format { format, version }) if options.format == Format::Head => {
@@ -77,7 +82,7 @@ fn old_head(file: &str, format: u16, version: [u8; 4]) -> String {
     )
 }
 
-type Opened<'a> = (Reader<std::fs::File>, Times<'a>, &'a LocalZone);
+type Opened<'a> = (Reader<Box<dyn Read>>, Times<'a>, &'a LocalZone);
 
 fn lines(options: &Options, form: Form, (reader, times, zone): Opened<'_>) -> Result<(), Failure> {
     let choice = choice(options, form == Form::Wide);

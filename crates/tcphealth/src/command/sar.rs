@@ -7,7 +7,8 @@ mod options;
 mod output;
 
 use std::ffi::OsString;
-use std::io::{IsTerminal, Write};
+use std::io::{IsTerminal, Read, Write};
+use std::path::Path;
 
 use tcphealth_core::sysstat::clock::{Civil, Clock, Zone};
 use tcphealth_core::sysstat::header::Header;
@@ -22,6 +23,7 @@ use self::options::{Options, Request};
 use super::sysstat::environment;
 use super::sysstat::failure::Failure;
 use super::sysstat::paper::Sheet;
+use super::sysstat::recorded::Tape;
 use super::sysstat::zone::LocalZone;
 
 /// Runs the command and returns its exit status.
@@ -56,7 +58,10 @@ fn settings(options: &Options) -> Settings {
 }
 
 fn from_file(options: &Options, file: &str) -> Result<(), Failure> {
-    let source = std::fs::File::open(file).map_err(|error| options.cannot_open(file, &error))?;
+    let source: Box<dyn Read> = match Tape::of(Path::new(file), &options.selection)? {
+        Some(tape) => Box::new(tape),
+        None => Box::new(std::fs::File::open(file).map_err(|error| options.cannot_open(file, &error))?),
+    };
     let mut input = Input::new(source);
     let failed = |trouble: Trouble| Failure::of_file(&trouble, file);
     let header = Header::read(&mut input, options.old_hz).map_err(failed)?;

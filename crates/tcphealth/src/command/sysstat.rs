@@ -6,6 +6,7 @@ pub(crate) mod failure;
 pub(crate) mod paper;
 pub(crate) mod past;
 pub(crate) mod places;
+pub(crate) mod recorded;
 pub(crate) mod zone;
 
 use std::ffi::{OsStr, OsString};

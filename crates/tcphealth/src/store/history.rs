@@ -140,18 +140,24 @@ impl Store {
 
     /// Why there is nothing at this time, and where there is something.
     fn nothing_at(&self, when: When) -> anyhow::Error {
+        self.nothing_in((when.0, when.0))
+    }
+
+    /// Why there is nothing from one time until another, µs since 1970.
+    pub(crate) fn nothing_in(&self, range: (i64, i64)) -> anyhow::Error {
         let spans = match self.spans() {
             Ok(spans) => spans,
             Err(error) => return error,
         };
-        let before = spans.iter().rev().find(|(_, end)| *end < when.0);
-        let after = spans.iter().find(|(begin, _)| *begin > when.0);
+        let before = spans.iter().rev().find(|(_, end)| *end < range.0);
+        let after = spans.iter().find(|(begin, _)| *begin > range.1);
         let shown = |at: Option<_>| at.map_or_else(|| "-".to_owned(), |at| When(at).shown());
+        let (begin, end) = (When(range.0).shown(), When(range.1).shown());
         let words = say! {
             en: "{place}: nothing was recorded at {at}; there is something until {before} and from {after}",
             ko: "{place}: {at}에는 기록이 없음. {before}까지, 그리고 {after}부터 기록이 있음",
-            place = self.directory().display(), at = when.shown(), before = shown(before.map(|(_, end)| *end)),
-            after = shown(after.map(|(begin, _)| *begin))
+            place = self.directory().display(), at = if begin == end { begin } else { format!("{begin} – {end}") },
+            before = shown(before.map(|(_, end)| *end)), after = shown(after.map(|(begin, _)| *begin))
         };
         Complaint(words).into()
     }

@@ -57,6 +57,11 @@ impl Names {
         Some((self.text(series.entity.into())?, self.text(series.field.into())?, leaf))
     }
 
+    /// All of them.
+    pub(super) fn all(&self) -> impl Iterator<Item = &str> {
+        self.texts.iter().map(AsRef::as_ref)
+    }
+
     /// Those that are not stored yet, with their numbers.
     pub(super) fn fresh(&self) -> impl Iterator<Item = (u32, &str)> {
         (0..).zip(self.texts.iter().map(AsRef::as_ref)).skip(self.stored)

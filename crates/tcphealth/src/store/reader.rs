@@ -84,8 +84,7 @@ impl Store {
     }
 
     fn samples(&self, stream: Stream, range: (i64, i64), each: &mut Each<'_>) -> anyhow::Result<()> {
-        let numbers = range.0.div_euclid(US_PER_DAY)..=range.1.div_euclid(US_PER_DAY);
-        for (_, path) in self.days.iter().filter(|(number, _)| numbers.contains(number)) {
+        for path in self.days_of(range) {
             let day = Day::read(path)?;
             for (at, row) in day.samples(stream, range)? {
                 let leaves = row.iter().map(|(series, value)| day.names.leaf(*series, *value)).collect::<Option<_>>();
@@ -94,6 +93,12 @@ impl Store {
             }
         }
         Ok(())
+    }
+
+    /// The files of the days of a time, oldest first.
+    pub(super) fn days_of(&self, (begin_us, end_us): (i64, i64)) -> impl Iterator<Item = &Path> {
+        let numbers = begin_us.div_euclid(US_PER_DAY)..=end_us.div_euclid(US_PER_DAY);
+        self.days.iter().filter(move |(number, _)| numbers.contains(number)).map(|(_, path)| path.as_path())
     }
 
     /// When there are looks: from, until, in µs since 1970 and in their order; a pause of ten minutes ends a span.

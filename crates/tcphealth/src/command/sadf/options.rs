@@ -11,6 +11,7 @@ use crate::command::sysstat::environment;
 use crate::command::sysstat::failure::Failure;
 use crate::command::sysstat::places;
 use crate::command::sysstat::zone::LocalZone;
+use crate::store::Store;
 
 /// What the command line asks for.
 pub(crate) enum Request {
@@ -224,7 +225,8 @@ fn settle(mut options: Options) -> Result<Request, Misused> {
         None if options.head => Format::Head,
         None => Format::Lines(Form::Values),
     };
-    if options.file.is_empty() || Path::new(&options.file).is_dir() {
+    let is_store = Store::is_one(Path::new(&options.file));
+    if options.file.is_empty() || (Path::new(&options.file).is_dir() && !is_store) {
         let folder = if options.file.is_empty() { places::directory() } else { Path::new(&options.file) };
         let file = places::file_of_day(folder, &LocalZone::of_process(), options.days_ago.unwrap_or(0));
         options.file = file.to_string_lossy().into_owned();

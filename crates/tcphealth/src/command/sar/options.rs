@@ -10,6 +10,7 @@ use crate::command::sysstat::environment;
 use crate::command::sysstat::failure::Failure;
 use crate::command::sysstat::places;
 use crate::command::sysstat::zone::LocalZone;
+use crate::store::Store;
 
 /// What the command line asks for.
 pub(crate) enum Request {
@@ -169,11 +170,16 @@ fn not_network(letter: char) -> Failure {
 
 fn set_file(options: &mut Options, file: Option<&str>) {
     match file {
-        Some(file) if Path::new(file).is_dir() => options.file = Some(of_day(Path::new(file), 0)),
+        Some(file) if is_folder(file) => options.file = Some(of_day(Path::new(file), 0)),
         Some(file) => options.file = Some(file.to_owned()),
         None => options.file = Some(of_day(places::directory(), 0)),
     }
-    options.default_file = file.is_none_or(|file| Path::new(file).is_dir());
+    options.default_file = file.is_none_or(is_folder);
+}
+
+/// A directory with files of days, and no recording.
+fn is_folder(file: &str) -> bool {
+    Path::new(file).is_dir() && !Store::is_one(Path::new(file))
 }
 
 fn of_day(directory: &Path, days_ago: u64) -> String {
@@ -240,6 +246,7 @@ pub(crate) const USAGE: &str = "\
 Usage: tcphealth sar -n { KEYWORD[,...] | ALL } [options] [interval [count]]
   which       [-P { CPU[,...] | ALL }] [--iface=NAME[,...]] [-z]
   from files  [-f [FILE]] [-1..-99] [-s [hh:mm[:ss] | epoch]] [-e [hh:mm[:ss] | epoch]] [-i seconds] [-C] [-t]
+  recorded    -f DIRECTORY of tcphealth record, its newest day unless -s says: -s 'yesterday 03:00' -e -2h
               [--old-format[=HZ]]
   to a file   [-o [FILE]] [-D]
   look        [-h] [-p] [-x] [--dec={0|1|2}] [--human] [--pretty]

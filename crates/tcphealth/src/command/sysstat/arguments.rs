@@ -7,6 +7,8 @@ use tcphealth_core::sysstat::activity::{Activity, CPUS_MAX, NETWORK, by_keyword}
 use tcphealth_core::sysstat::rates::{Cpus, Wanted};
 use tcphealth_core::sysstat::walk::Bound;
 
+use crate::when;
+
 /// The command line cannot be understood: the usage is shown.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Misused;
@@ -157,8 +159,14 @@ pub(crate) fn number(word: &str) -> Result<u64, Misused> {
     if word.is_empty() || !is_number(word) { Err(Misused) } else { Ok(word.parse().unwrap_or(i64::MAX as u64)) }
 }
 
-/// The moment behind `-s` or `-e`; a word that cannot be one by its length is left, and `otherwise` taken.
+/// The moment behind `-s` or `-e`; a word that cannot be one by its length is left, and `otherwise` taken. What sysstat does not
+/// read may be a time as the other commands take it: `-2h`, `yesterday 03:00`, `2026-11-21 03:00 UTC`.
 pub(crate) fn bound(words: &mut Words<'_>, otherwise: u32) -> Result<Bound, Misused> {
+    let is_ours = |word: &&str| !matches!(word.len(), 5 | 8 | 10) || word.starts_with('-');
+    if let Some(when) = words.peek().filter(is_ours).and_then(|word| when::parse(word).ok()) {
+        words.take();
+        return Ok(Bound::Epoch(u64::try_from(when.0 / 1_000_000).unwrap_or(0)));
+    }
     let Some(word) = words.peek().filter(|word| matches!(word.len(), 5 | 8 | 10)) else {
         return Ok(Bound::Clock(otherwise));
     };
@@ -200,6 +208,10 @@ mod tests {
         assert_eq!(bound_of(&["1555595349"]), (Ok(Bound::Epoch(1_555_595_349)), 0));
         assert_eq!(bound_of(&["-e"]), (Ok(Bound::Clock(START)), 1));
         assert_eq!(bound_of(&[]), (Ok(Bound::Clock(START)), 0));
+        // `date -u -d '2026-11-21 03:00' +%s`
+        assert_eq!(bound_of(&["2026-11-21 03:00 UTC"]), (Ok(Bound::Epoch(1_795_230_000)), 0));
+        assert!(matches!(bound_of(&["-120m"]), (Ok(Bound::Epoch(_)), 0)));
+        assert_eq!(bound_of(&["-1"]), (Ok(Bound::Clock(START)), 1));
         assert_eq!(bound_of(&["24:00"]).0, Err(Misused));
         assert_eq!(bound_of(&["1a:00"]).0, Err(Misused));
     }
