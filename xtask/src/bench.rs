@@ -167,7 +167,7 @@ pub fn actor(number: u8, pairs: usize) -> Result<()> {
 /// The sockets cannot be read.
 pub fn states() -> Result<()> {
     let mut counts = [0_u32; 12];
-    let request = Request { states: ALL_STATES, attributes: 0, family: Family::Both };
+    let request = Request { states: ALL_STATES, attributes: 0, family: Family::Both, code: None };
     let read = Host::live().sockets(request, &mut |socket| {
         if let Some(count) = counts.get_mut(socket.state as usize) {
             *count += 1;

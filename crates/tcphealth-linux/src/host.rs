@@ -169,7 +169,7 @@ impl Host {
     ///
     /// # Errors
     /// Neither sock_diag nor the text tables can be read.
-    pub fn sockets(&mut self, request: Request, each: &mut dyn FnMut(&Socket)) -> Result<(), Absent> {
+    pub fn sockets(&mut self, request: Request<'_>, each: &mut dyn FnMut(&Socket)) -> Result<(), Absent> {
         if !self.is_live() {
             self.source.begin().map_err(|error| Absent::Failed(error.to_string()))?;
         }
@@ -186,7 +186,7 @@ impl Host {
         if let Some(walk) = walk {
             return walk.visit(Want { states, owners, everywhere: false }, &mut |socket, _| each(socket)).map(drop);
         }
-        self.sockets(Request { states, attributes: 0, family: Family::Both }, each)
+        self.sockets(Request { states, attributes: 0, family: Family::Both, code: None }, each)
     }
 
     /// The processes behind all sockets of the host at once, where there are so many that a program in the kernel pays and it

@@ -8,13 +8,15 @@ use crate::source::Source;
 
 /// Which sockets a command wants, and what of them: the less is asked for, the less the kernel works.
 #[derive(Clone, Copy, Debug)]
-pub struct Request {
+pub struct Request<'a> {
     /// Bits of [`State::bit`].
     pub states: u32,
     /// [`sock_diag::INFO`], [`sock_diag::SKMEMINFO`], [`sock_diag::CONG`], or 0.
     pub attributes: u8,
     /// Which families.
     pub family: sock_diag::Family,
+    /// By what else the kernel may choose them. Saved sockets and those of the text tables are not chosen from: who asks looks again.
+    pub code: Option<&'a sock_diag::Code>,
 }
 
 const LISTENERS: &str = "netlink/listeners";
@@ -28,11 +30,11 @@ const RETRIES: u32 = 2;
 pub(crate) fn visit(
     source: &mut Source,
     name: &str,
-    request: Request,
+    request: Request<'_>,
     each: &mut dyn FnMut(&Socket),
 ) -> Result<bool, Absent> {
     let (mut socket, mut any_interrupted) = (Socket::default(), false);
-    let bytes = sock_diag::dump(request.family, request.states, request.attributes);
+    let bytes = sock_diag::dump(request.family, request.states, request.attributes, request.code);
     source.dump(name, Protocol::SockDiag, &bytes, &mut |_, body, interrupted| {
         any_interrupted |= interrupted;
         sock_diag::parse(body, &mut socket)?;
@@ -43,7 +45,11 @@ pub(crate) fn visit(
 }
 
 /// As [`visit`], from the text tables where sock_diag is refused. A saved look is one of all sockets, in two parts.
-pub(crate) fn visit_any(source: &mut Source, request: Request, each: &mut dyn FnMut(&Socket)) -> Result<(), Absent> {
+pub(crate) fn visit_any(
+    source: &mut Source,
+    request: Request<'_>,
+    each: &mut dyn FnMut(&Socket),
+) -> Result<(), Absent> {
     let family = |socket: &Socket| match request.family {
         sock_diag::Family::Both => true,
         sock_diag::Family::Inet => !socket.inet6,
@@ -92,11 +98,11 @@ pub(crate) fn census(source: &mut Source, fold: &Fold<'_>) -> Result<(Census, Ma
 fn pass(source: &mut Source, fold: &mut Fold<'_>) -> Result<bool, Absent> {
     let family = sock_diag::Family::Both;
     let attributes = sock_diag::INFO | sock_diag::SKMEMINFO;
-    let listeners = Request { states: State::Listen.bit(), attributes, family };
+    let listeners = Request { states: State::Listen.bit(), attributes, family, code: None };
     // CLOSE are sockets without a connection: bound or never used.
     let others = sock_diag::ALL_STATES & !State::Listen.bit() & !State::Close.bit();
     let interrupted = visit(source, LISTENERS, listeners, &mut |socket| fold.add(socket))?;
-    let others = Request { states: others, attributes, family };
+    let others = Request { states: others, attributes, family, code: None };
     Ok(interrupted | visit(source, SOCKETS, others, &mut |socket| fold.add(socket))?)
 }
 

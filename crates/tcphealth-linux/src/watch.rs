@@ -152,7 +152,7 @@ impl Ears {
     fn sample_listeners(&mut self) {
         let Some(netlink) = &mut self.listeners else { return };
         let (mut socket, queues) = (Socket::default(), &mut self.queues);
-        let asked = netlink.ask(&sock_diag::dump(Family::Both, State::Listen.bit(), 0), &mut |bytes| {
+        let asked = netlink.ask(&sock_diag::dump(Family::Both, State::Listen.bit(), 0, None), &mut |bytes| {
             feed(Protocol::SockDiag.section(), bytes, &mut |_, body, _| {
                 sock_diag::parse(body, &mut socket)?;
                 if queues.len() < KEPT_MAX || queues.contains_key(&socket.cookie) {

@@ -17,7 +17,7 @@ use nix::sys::socket::{
 };
 use nix::{libc, setsockopt_impl, sockopt_impl};
 use tcphealth_core::snapshot::{Endpoint, Socket, State, TcpInfo};
-use tcphealth_core::wire::sock_diag::{ALL_STATES, CONG, Family, INFO, SKMEMINFO};
+use tcphealth_core::wire::sock_diag::{ALL_STATES, CONG, Code, End, Family, INFO, SKMEMINFO};
 use tcphealth_linux::{Host, Pass, Request};
 
 sockopt_impl!(
@@ -165,7 +165,7 @@ impl Line {
 
 fn ours() -> BTreeMap<u64, Socket> {
     let mut all = BTreeMap::new();
-    let request = Request { states: ALL_STATES, attributes: INFO | SKMEMINFO | CONG, family: Family::Both };
+    let request = Request { states: ALL_STATES, attributes: INFO | SKMEMINFO | CONG, family: Family::Both, code: None };
     Host::live().sockets(request, &mut |socket| all.extend([(socket.cookie, socket.clone())])).unwrap();
     all
 }
@@ -353,8 +353,22 @@ fn the_same_sockets_states_and_numbers_as_ss() {
             ["rto", "rtt", "mss", "cwnd", "bytes_acked", "segs_in", "minrtt", "rcv_space", "lastack", "wscale"];
         assert!(needed.iter().all(|word| compared.contains(*word)), "{compared:?}");
         census_counts_the_same(&lines);
+        the_kernel_chooses_by_code(&held, &lines);
         drop(held);
     });
+}
+
+fn the_kernel_chooses_by_code(held: &Held, lines: &[Line]) {
+    let port = held.listeners[0].local_addr().unwrap().port();
+    let code = Code::port_from(End::Remote, port).and(&Code::port_to(End::Remote, port)).negated();
+    let code = code.and(&Code::inside(End::Remote, "127.0.0.0".parse().unwrap(), 8));
+    let mut chosen = 0;
+    let request = Request { states: ALL_STATES, attributes: 0, family: Family::Both, code: Some(&code) };
+    Host::live().sockets(request, &mut |_| chosen += 1).unwrap();
+    let loopback = |address: IpAddr| matches!(address, IpAddr::V4(address) if address.is_loopback());
+    let is_meant = |line: &&Line| line.ends.1.port != port && loopback(line.ends.1.address);
+    assert_eq!(chosen, lines.iter().filter(is_meant).count());
+    assert!(chosen > 100 && chosen < lines.len(), "{chosen} of {}", lines.len());
 }
 
 fn census_counts_the_same(lines: &[Line]) {

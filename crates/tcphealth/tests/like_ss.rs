@@ -98,6 +98,30 @@ fn compare_sets() {
     assert_eq!(states, BTreeMap::from(expected));
 }
 
+/// Filters that the kernel is asked to choose by, of ports that exist and of both families, one mapped into the other.
+fn compare_filters(listeners: &[TcpListener]) {
+    let port = |number: usize| listeners[number].local_addr().unwrap().port();
+    let (first, mapped) = (port(0), port(2));
+    let filters = [
+        format!("sport = :{first}"),
+        format!("dport != :{mapped} and dst 127.0.0.0/8"),
+        format!("not ( sport = :{first} or dport = :{first} ) and src 127.0.0.1"),
+        format!("dst [::1] or sport < :{first}"),
+        format!("( dport >= :{mapped} or not src [::1] ) and dport != :0"),
+        format!("dst 127.0.0.1:{mapped}"),
+    ];
+    for filter in filters {
+        let words: Vec<&str> = filter.split_whitespace().collect();
+        let mut theirs: Vec<_> =
+            ss(&[&["-tanH"], &*words].concat()).iter().map(|words| (place(&words[3]), place(&words[4]))).collect();
+        let mut own: Vec<_> =
+            ours(&words).iter().map(|socket| (text(&socket["local"]), text(&socket["remote"]))).collect();
+        theirs.sort();
+        own.sort();
+        assert!(own == theirs && !own.is_empty(), "{filter}: {} of ours, {} of ss", own.len(), theirs.len());
+    }
+}
+
 /// Ours for each word of `ss -i`; the others are ours by the same name.
 const NAMES: [(&str, &str); 13] = [
     ("mss", "snd_mss"),
@@ -154,6 +178,7 @@ fn the_same_sockets_and_fields_as_ss() {
             let kept = populate();
             compare_sets();
             compare_fields();
+            compare_filters(&kept.0);
             drop(kept);
         }
         Err(_) if std::env::var_os("TCPHEALTH_ALL_TESTS").is_none() => println!("not run: needs CAP_SYS_ADMIN"),

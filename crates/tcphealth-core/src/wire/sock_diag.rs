@@ -4,9 +4,13 @@
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
+mod bytecode;
+
 use super::WireError;
 use super::netlink::{attributes, cut, request, u8_at, u16_be_at, u32_at, u64_at};
 use crate::snapshot::{Endpoint, SkMem, Socket, State, TcpInfo, Timer};
+
+pub use bytecode::{Code, End};
 
 /// `SOCK_DIAG_BY_FAMILY`, also the type of every answer but the legacy request's.
 pub const SOCK_DIAG_BY_FAMILY: u16 = 20;
@@ -25,6 +29,7 @@ pub const CONG: u8 = 1 << 3;
 /// `1 << (INET_DIAG_SKMEMINFO - 1)`: ask for the memory and the drops.
 pub const SKMEMINFO: u8 = 1 << 6;
 
+const INET_DIAG_REQ_BYTECODE: u16 = 1;
 const AF_INET6: u8 = 10;
 const IPPROTO_TCP: u8 = 6;
 const SECTION: &str = "sock_diag";
@@ -44,8 +49,9 @@ pub enum Family {
     Inet6,
 }
 
-/// A request to dump the TCP sockets in these states (bits of [`State::bit`]) with these attributes ([`INFO`], …).
-pub fn dump(family: Family, states: u32, attributes: u8) -> Vec<u8> {
+/// A request to dump the TCP sockets in these states (bits of [`State::bit`]) that the code chooses, with these attributes
+/// ([`INFO`], …).
+pub fn dump(family: Family, states: u32, attributes: u8, code: Option<&Code>) -> Vec<u8> {
     let (kind, head, at_end) = match family {
         // struct inet_diag_req: family, two lengths, ext; then the identity, the states, and idiag_dbs.
         Family::Both => (TCPDIAG_GETSOCK, [0, 0, 0, attributes], true),
@@ -61,6 +67,11 @@ pub fn dump(family: Family, states: u32, attributes: u8) -> Vec<u8> {
     } else {
         body.extend_from_slice(&states.to_ne_bytes());
         body.extend_from_slice(&[0; SOCKID_BYTES]);
+    }
+    if let Some(code) = code.and_then(Code::bytes) {
+        body.extend(((4 + code.len()) as u16).to_ne_bytes());
+        body.extend(INET_DIAG_REQ_BYTECODE.to_ne_bytes());
+        body.extend(code);
     }
     request(kind, true, &body)
 }
@@ -228,9 +239,9 @@ mod tests {
 
     #[test]
     fn requests_have_the_sizes_of_the_kernels_structures() {
-        let v2 = dump(Family::Inet6, 1 << 10, INFO | SKMEMINFO);
+        let v2 = dump(Family::Inet6, 1 << 10, INFO | SKMEMINFO, None);
         assert_eq!((v2.len(), &v2[16..24]), (72, &[10, 6, 0x42, 0, 0, 4, 0, 0][..]));
-        let legacy = dump(Family::Both, ALL_STATES, 0);
+        let legacy = dump(Family::Both, ALL_STATES, 0, None);
         assert_eq!((legacy.len(), legacy[4], &legacy[68..72]), (76, 18, &[0xff, 0x0f, 0, 0][..]));
     }
 }

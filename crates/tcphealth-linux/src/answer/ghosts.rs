@@ -69,7 +69,7 @@ fn sockets_of(pid: u32, deadline: Deadline) -> Result<Vec<(PathBuf, u32)>, Absen
 /// Inodes of all sockets in the tables.
 fn inodes(source: &mut Source) -> Result<HashSet<u32>, Absent> {
     let mut all = HashSet::new();
-    let request = Request { states: ALL_STATES | BOUND, attributes: 0, family: Family::Both };
+    let request = Request { states: ALL_STATES | BOUND, attributes: 0, family: Family::Both, code: None };
     visit(source, "netlink/all", request, &mut |socket| {
         all.insert(socket.inode);
     })?;

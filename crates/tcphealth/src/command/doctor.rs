@@ -97,7 +97,7 @@ fn read(host: &mut Host, snapshot: &Snapshot) -> Vec<Trial> {
 fn tcp_info(host: &mut Host) -> Result<(), Absent> {
     let (mut sockets, mut described) = (0, 0);
     let states = State::ALL.iter().fold(0, |mask, state| mask | state.bit()) & !State::TimeWait.bit();
-    let request = Request { states, attributes: INFO, family: Family::Both };
+    let request = Request { states, attributes: INFO, family: Family::Both, code: None };
     host.sockets(request, &mut |socket| {
         sockets += 1;
         described += u32::from(socket.info.is_some());

@@ -52,22 +52,22 @@ fn print(filter: &Filter, args: &SocketsArgs, to: (Lang, &mut dyn Write)) -> any
 }
 
 /// Which sockets to ask the kernel for: of a few states only, and no more of each than is printed.
-fn request(filter: &Filter, args: &SocketsArgs) -> Request {
+fn request(filter: &Filter, args: &SocketsArgs) -> Request<'static> {
     let everything = args.by.is_empty() && args.format != Table::Text;
     let sorted = args.sort.is_some_and(Column::needs_info);
     let attributes = if everything || sorted { INFO | SKMEMINFO | CONG } else { 0 };
-    Request { states: filter.states, attributes, family: Family::Both }
+    Request { states: filter.states, attributes, family: Family::Both, code: None }
 }
 
 /// Hands on what the filter takes, until something cannot be written any more.
 fn each(
     host: &mut Host,
     filter: &Filter,
-    request: Request,
+    request: Request<'_>,
     take: &mut dyn FnMut(&Socket) -> io::Result<()>,
 ) -> anyhow::Result<()> {
-    let mut done = Ok(());
-    let visited = host.sockets(request, &mut |socket| {
+    let (code, mut done) = (filter.code(), Ok(()));
+    let visited = host.sockets(Request { code: code.as_ref(), ..request }, &mut |socket| {
         if done.is_ok() && filter.takes(socket) {
             done = take(socket);
         }

@@ -56,7 +56,7 @@ fn by_walk(walk: &mut Walk, states: u32) -> Vec<Brief> {
 
 fn by_netlink(states: u32) -> Vec<Brief> {
     let mut seen = Vec::new();
-    let request = Request { states, attributes: 0, family: Family::Both };
+    let request = Request { states, attributes: 0, family: Family::Both, code: None };
     visit_any(&mut Source::live(None), request, &mut |socket| seen.push(brief(socket))).unwrap();
     seen.sort();
     seen

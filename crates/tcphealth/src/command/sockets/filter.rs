@@ -2,10 +2,11 @@
 //!
 //! Source: ss(8), “STATE-FILTER” and “EXPRESSION”. Two predicates side by side are joined by `and`.
 
-use std::net::{IpAddr, ToSocketAddrs};
+use std::net::{IpAddr, Ipv4Addr, ToSocketAddrs};
 
 use tcphealth_core::say;
 use tcphealth_core::snapshot::{Endpoint, Socket, State};
+use tcphealth_core::wire::sock_diag::{Code, End};
 use tcphealth_core::words::Message;
 
 type Parsed<T> = Result<T, Message>;
@@ -23,15 +24,9 @@ enum Expression {
     And(Box<Self>, Box<Self>),
     Or(Box<Self>, Box<Self>),
     Not(Box<Self>),
-    Port(Side, Compare, u16),
-    Address(Side, Place),
+    Port(End, Compare, u16),
+    Address(End, Place),
     State(u32),
-}
-
-#[derive(Clone, Copy, Debug)]
-enum Side {
-    Local,
-    Remote,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -71,6 +66,11 @@ impl Filter {
     pub(crate) fn takes(&self, socket: &Socket) -> bool {
         self.states & socket.state.bit() != 0
             && self.expression.as_ref().is_none_or(|expression| expression.takes(socket))
+    }
+
+    /// The same for the kernel, which then need not tell what is not meant; `None` where it has no words for it.
+    pub(crate) fn code(&self) -> Option<Code> {
+        self.expression.as_ref()?.code()
     }
 
     /// Whether no socket is left out.
@@ -115,19 +115,30 @@ impl Expression {
             Self::And(a, b) => a.takes(socket) && b.takes(socket),
             Self::Or(a, b) => a.takes(socket) || b.takes(socket),
             Self::Not(a) => !a.takes(socket),
-            Self::Port(side, compare, port) => compare.holds(side.of(socket).port, *port),
-            Self::Address(side, place) => place.holds(side.of(socket)),
+            Self::Port(side, compare, port) => compare.holds(endpoint(*side, socket).port, *port),
+            Self::Address(side, place) => place.holds(endpoint(*side, socket)),
             Self::State(states) => states & socket.state.bit() != 0,
         }
     }
 }
 
-impl Side {
-    fn of(self, socket: &Socket) -> Endpoint {
-        match self {
-            Self::Local => socket.local,
-            Self::Remote => socket.remote,
-        }
+impl Expression {
+    fn code(&self) -> Option<Code> {
+        Some(match self {
+            Self::And(a, b) => a.code()?.and(&b.code()?),
+            Self::Or(a, b) => a.code()?.or(&b.code()?),
+            Self::Not(a) => a.code()?.negated(),
+            Self::Port(end, compare, port) => compare.code(*end, *port)?,
+            Self::Address(end, place) => place.code(*end)?,
+            Self::State(_) => return None,
+        })
+    }
+}
+
+fn endpoint(end: End, socket: &Socket) -> Endpoint {
+    match end {
+        End::Local => socket.local,
+        End::Remote => socket.remote,
     }
 }
 
@@ -144,6 +155,18 @@ impl Compare {
         })
     }
 
+    fn code(self, end: End, port: u16) -> Option<Code> {
+        let is = || Code::port_from(end, port).and(&Code::port_to(end, port));
+        Some(match self {
+            Self::Equal => is(),
+            Self::Unequal => is().negated(),
+            Self::Less => Code::port_to(end, port.checked_sub(1)?),
+            Self::Greater => Code::port_from(end, port.checked_add(1)?),
+            Self::LessOrEqual => Code::port_to(end, port),
+            Self::GreaterOrEqual => Code::port_from(end, port),
+        })
+    }
+
     fn holds(self, a: u16, b: u16) -> bool {
         match self {
             Self::Equal => a == b,
@@ -157,6 +180,21 @@ impl Compare {
 }
 
 impl Place {
+    /// A network of IPv6 that holds IPv4 ones is not said to the kernel, for which these are IPv6.
+    fn code(self, end: End) -> Option<Code> {
+        let mapped = IpAddr::from(Ipv4Addr::UNSPECIFIED.to_ipv6_mapped());
+        let port = self.port.and_then(|port| Compare::Equal.code(end, port));
+        let network = match self.network {
+            Some((network, bits)) if inside(mapped, network, bits) => return None,
+            Some((network, bits)) => Some(Code::inside(end, network, bits)),
+            None => None,
+        };
+        match (network, port) {
+            (Some(network), Some(port)) => Some(network.and(&port)),
+            (network, port) => network.or(port),
+        }
+    }
+
     fn holds(&self, endpoint: Endpoint) -> bool {
         self.port.is_none_or(|port| port == endpoint.port)
             && self.network.is_none_or(|(network, length)| inside(endpoint.address, network, length))
@@ -304,8 +342,8 @@ impl Reader<'_> {
         self.at += usize::from(compare.is_some());
         let compare = compare.unwrap_or(Compare::Equal);
         let side = match word.as_str() {
-            "sport" | "src" => Side::Local,
-            "dport" | "dst" => Side::Remote,
+            "sport" | "src" => End::Local,
+            "dport" | "dst" => End::Remote,
             _ => {
                 return Err(say! {
                     en: "“{word}” is none of sport, dport, src, dst, state, exclude, and, or, not",
