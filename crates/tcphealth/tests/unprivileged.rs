@@ -7,6 +7,8 @@ use std::os::unix::fs::PermissionsExt;
 use std::os::unix::process::CommandExt;
 use std::process::{Command, Output};
 
+use nix::sched::{CloneFlags, unshare};
+use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use serde_json::Value;
 
 /// `nobody`, who has no capability.
@@ -23,9 +25,14 @@ fn installed() -> tempfile::TempDir {
     home
 }
 
-fn run(home: &tempfile::TempDir, words: &[&str]) -> Output {
+fn command(home: &tempfile::TempDir, words: &[&str]) -> Command {
     let mut command = Command::new(home.path().join("tcphealth"));
     command.args(words).env_clear().env("LC_ALL", "C").current_dir("/");
+    command
+}
+
+fn run(home: &tempfile::TempDir, words: &[&str]) -> Output {
+    let mut command = command(home, words);
     if nix::unistd::geteuid().is_root() {
         command.uid(NOBODY).gid(NOBODY);
     }
@@ -74,4 +81,36 @@ fn an_ordinary_user_gets_a_verdict_and_is_told_how_to_see_more() {
     let unseen = sights.iter().filter(|sight| sight["seen"] == false);
     assert!(unseen.clone().all(|sight| sight["why"].is_string() && sight["remedy"].is_string()), "{doctor}");
     assert!(unseen.count() >= 1 && sights.iter().any(|sight| sight["seen"] == true), "{doctor}");
+}
+
+/// With the program pinned it pays from 1000 sockets on, so both ways are gone here with few sockets.
+#[test]
+fn an_ordinary_user_counts_by_sock_diag_what_root_counts_by_a_pinned_program() {
+    let counts = || {
+        let entered = unshare(CloneFlags::CLONE_NEWNET | CloneFlags::CLONE_NEWNS);
+        if entered.is_err() && std::env::var_os("TCPHEALTH_ALL_TESTS").is_none() {
+            return println!("not run: needs CAP_SYS_ADMIN");
+        }
+        entered.unwrap();
+        for step in ["mount --make-rprivate /", "mount -t bpf bpf /sys/fs/bpf", "ip link set lo up"] {
+            assert!(Command::new("sh").args(["-c", step]).status().unwrap().success(), "{step}");
+        }
+        let (_, most) = getrlimit(Resource::RLIMIT_NOFILE).unwrap();
+        setrlimit(Resource::RLIMIT_NOFILE, most, most).unwrap();
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let pair = |_| (TcpStream::connect(listener.local_addr().unwrap()).unwrap(), listener.accept().unwrap());
+        let pairs: Vec<_> = (0..600).map(pair).collect();
+        let home = installed();
+        let words = ["sockets", "--by", "state,peer", "--format", "json"];
+        let root = |words: &[&str]| command(&home, words).output().unwrap();
+        let by_sock_diag = root(&words);
+        assert!(root(&["pin"]).status.success() && !run(&home, &["pin"]).status.success());
+        let (by_program, by_user) = (root(&words), run(&home, &words));
+        assert!(root(&["unpin"]).status.success());
+        let groups = |output: &Output| serde_json::from_slice::<Value>(&output.stdout).unwrap()["groups"].to_string();
+        assert!(groups(&by_sock_diag).contains("\"sockets\":1200"), "{by_sock_diag:?}");
+        assert_eq!([groups(&by_program), groups(&by_user)], [groups(&by_sock_diag), groups(&by_sock_diag)]);
+        drop(pairs);
+    };
+    std::thread::spawn(counts).join().unwrap();
 }

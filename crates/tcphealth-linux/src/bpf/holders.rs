@@ -72,6 +72,8 @@ mod tests {
 
     use std::collections::{BTreeSet, HashMap, HashSet};
 
+    use nix::sys::resource::{Resource, getrlimit, setrlimit};
+
     use super::*;
 
     fn inode(socket: &impl AsRawFd) -> u32 {
@@ -99,6 +101,8 @@ mod tests {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let client = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
         // The same socket behind 17 000 descriptors takes more than one read and more than one call.
+        let (_, most) = getrlimit(Resource::RLIMIT_NOFILE).unwrap();
+        setrlimit(Resource::RLIMIT_NOFILE, most, most).unwrap();
         let copies: Vec<OwnedFd> = (0..17_000).map_while(|_| client.as_fd().try_clone_to_owned().ok()).collect();
         let last = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
         let input = Stdio::from(OwnedFd::from(listener.try_clone().unwrap()));
