@@ -2,7 +2,7 @@
 //!
 //! To add a format: a file here, its `mod` line, and its line in [`Format::ALL`].
 
-use crate::report::Report;
+use crate::report::{Report, Survey};
 use crate::words::Lang;
 
 mod instant;
@@ -10,6 +10,7 @@ mod json;
 mod layout;
 mod nagios;
 mod openmetrics;
+mod survey;
 mod text;
 mod why;
 #[cfg(test)]
@@ -67,6 +68,16 @@ impl Format {
             Self::Json => json::print(report, style.lang),
             Self::Nagios => nagios::print(report, style.lang),
             Self::OpenMetrics => openmetrics::print(report),
+        }
+    }
+
+    /// The reports on many namespaces in this form; `None` where it has none for them.
+    pub fn print_all(self, survey: &Survey, style: &Style) -> Option<String> {
+        match self {
+            Self::Text => Some(survey::text(survey, style)),
+            Self::Json => Some(survey::json(survey, style.lang)),
+            Self::Nagios => Some(survey::nagios(survey, style.lang)),
+            Self::OpenMetrics => None,
         }
     }
 }

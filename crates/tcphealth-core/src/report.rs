@@ -415,3 +415,55 @@ pub struct Figure {
     /// The value as people read it, with what it rests on; `None` where it is not worth a line.
     pub shown: Option<Message>,
 }
+
+/// The report on one of the network namespaces of a host.
+#[derive(Clone, Debug)]
+pub struct Place {
+    /// What the namespace goes by: `nginx.service`.
+    pub name: String,
+    /// What kind of name that is: `host`, `service`, `container`, …
+    pub kind: &'static str,
+    /// What is said of it.
+    pub report: Report,
+}
+
+/// The reports on the network namespaces of a host in one window.
+#[derive(Clone, Debug)]
+pub struct Survey {
+    /// Worst first.
+    pub places: Vec<Place>,
+    /// Namespaces that could not be judged.
+    pub unseen: Vec<Unseen>,
+}
+
+impl Survey {
+    /// Puts the worst first: by its verdict, then by how many findings make it so.
+    pub fn new(mut places: Vec<Place>, unseen: Vec<Unseen>) -> Self {
+        let weight = |place: &Place| {
+            let findings = |severity| place.report.findings.iter().filter(|one| one.severity == severity).count();
+            (badness(place.report.word), findings(Severity::Critical), findings(Severity::Warning))
+        };
+        places.sort_by(|a, b| weight(b).cmp(&weight(a)).then_with(|| a.name.cmp(&b.name)));
+        Self { places, unseen }
+    }
+
+    /// The verdict on the worst.
+    pub fn word(&self) -> Word {
+        self.places.first().map_or(Word::Unknown, |worst| worst.report.word)
+    }
+
+    /// How many have this verdict.
+    pub fn count(&self, word: Word) -> usize {
+        self.places.iter().filter(|place| place.report.word == word).count()
+    }
+}
+
+/// A namespace that cannot be judged does not hide one that is known to be in trouble.
+fn badness(word: Word) -> u8 {
+    match word {
+        Word::Ok => 0,
+        Word::Warning => 1,
+        Word::Unknown => 2,
+        Word::Critical => 3,
+    }
+}

@@ -12,6 +12,7 @@ use tcphealth_core::wire::sock_diag::Family;
 use crate::bpf::{Walk, Want, is_pinned};
 use crate::counters::Tables;
 use crate::links::Links;
+use crate::netns::Namespace;
 use crate::saved::Saved;
 use crate::sockets::{self, Request};
 use crate::source::Source;
@@ -58,6 +59,17 @@ pub struct Host {
     rounds: Option<u32>,
     /// The program that walks the kernel's tables, or why there is none; `None` as long as it was not needed.
     walk: Option<Result<Walk, Absent>>,
+    /// Why the program failed that had been loaded.
+    walk_failed: Option<Absent>,
+}
+
+/// Which sockets are wanted, and no more of each than its state, ends and queues.
+#[derive(Clone, Copy, Debug)]
+pub struct Brief {
+    /// Bits of [`tcphealth_core::snapshot::State::bit`].
+    pub states: u32,
+    /// User and inode, too.
+    pub owners: bool,
 }
 
 impl Host {
@@ -83,6 +95,16 @@ impl Host {
         netns::enter(which)?;
         self.sys = false;
         Ok(self)
+    }
+
+    /// This machine in one of its namespaces, which the caller must have entered whenever something is read of it.
+    pub fn within(namespace: &Namespace) -> Self {
+        Self { sys: namespace.is_own, ..Self::live() }
+    }
+
+    /// Closes what is kept open between two looks: many namespaces would have more descriptors than a process may.
+    pub fn rest(&mut self) {
+        self.source.rest();
     }
 
     /// Keeps a copy of everything that is read from now on.
@@ -115,6 +137,7 @@ impl Host {
             before_ns: None,
             rounds: None,
             walk: None,
+            walk_failed: None,
         }
     }
 
@@ -176,17 +199,90 @@ impl Host {
         sockets::visit_any(&mut self.source, request, each)
     }
 
-    /// As [`Host::sockets`], but of each no more than its state, ends and queues, and with `owners` its user and inode. Many
-    /// sockets are read by a program in the kernel, where that is permitted.
+    /// Adds up every socket. Many are read by a program in the kernel, where that is permitted; should it fail on the way, they
+    /// are asked for one by one and added up anew.
     ///
     /// # Errors
     /// The sockets cannot be read in any way.
-    pub fn sockets_in_brief(&mut self, states: u32, owners: bool, each: &mut dyn FnMut(&Socket)) -> Result<(), Absent> {
-        let walk = if self.pays() { self.walk.get_or_insert_with(Walk::load).as_mut().ok() } else { None };
-        if let Some(walk) = walk {
-            return walk.visit(Want { states, owners, everywhere: false }, &mut |socket, _| each(socket)).map(drop);
+    pub fn in_brief<T: Default>(&mut self, want: Brief, add: &mut dyn FnMut(&mut T, &Socket)) -> Result<T, Absent> {
+        let walked = if self.pays() { self.walked(want, false, &mut |sum, socket, _| add(sum, socket)) } else { None };
+        walked.map_or_else(
+            || {
+                let mut sum = T::default();
+                self.sockets(want.request(), &mut |socket| add(&mut sum, socket)).map(|()| sum)
+            },
+            Ok,
+        )
+    }
+
+    /// As [`Host::in_brief`] in all namespaces, each socket with the inode of its own. Without the program those that we may
+    /// enter are asked one after the other; the answer tells which we may not.
+    ///
+    /// # Errors
+    /// The sockets cannot be read in any way.
+    pub fn everywhere<'a, T: Default>(
+        &mut self,
+        namespaces: &'a [Namespace],
+        want: Brief,
+        add: &mut dyn FnMut(&mut T, &Socket, u64),
+    ) -> Result<(T, Vec<&'a Namespace>), Absent> {
+        if let Some(sum) = self.walked(want, true, &mut |sum, socket, netns| add(sum, socket, u64::from(netns))) {
+            return Ok((sum, Vec::new()));
         }
-        self.sockets(Request { states, attributes: 0, family: Family::Both, code: None }, each)
+        let mut sum = T::default();
+        let closed = Self::in_each(namespaces, want.request(), &mut |socket, netns| add(&mut sum, socket, netns))?;
+        Ok((sum, closed))
+    }
+
+    /// As [`Host::sockets`] in one namespace after the other; the answer tells which we may not enter.
+    ///
+    /// # Errors
+    /// The sockets of one that was entered cannot be read.
+    pub fn in_each<'a>(
+        namespaces: &'a [Namespace],
+        request: Request<'_>,
+        each: &mut dyn FnMut(&Socket, u64),
+    ) -> Result<Vec<&'a Namespace>, Absent> {
+        let mut closed = Vec::new();
+        // Ours comes last, so that we end where we began; to stay in it needs no permission.
+        for namespace in namespaces.iter().rev() {
+            if namespace.enter().is_err() && !namespace.is_own {
+                closed.push(namespace);
+                continue;
+            }
+            Self::within(namespace).sockets(request, &mut |socket| each(socket, namespace.inode))?;
+        }
+        Ok(closed)
+    }
+
+    /// Whether the program was loaded and works.
+    pub fn walks(&self) -> bool {
+        matches!(self.walk, Some(Ok(_)))
+    }
+
+    /// Why the program failed, if it was loaded and failed on the way.
+    pub fn walk_failed(&self) -> Option<&Absent> {
+        self.walk_failed.as_ref()
+    }
+
+    /// What the program adds up; `None` when there is none, or it failed: then nothing that it added counts.
+    fn walked<T: Default>(
+        &mut self,
+        want: Brief,
+        everywhere: bool,
+        add: &mut dyn FnMut(&mut T, &Socket, u32),
+    ) -> Option<T> {
+        let walk = self.walk.get_or_insert_with(Walk::load).as_mut().ok()?;
+        let mut sum = T::default();
+        let want = Want { states: want.states, owners: want.owners, everywhere };
+        match walk.visit(want, &mut |socket, netns| add(&mut sum, socket, netns)) {
+            Ok(_) => Some(sum),
+            Err(absent) => {
+                self.walk = Some(Err(absent.clone()));
+                self.walk_failed = Some(absent);
+                None
+            }
+        }
     }
 
     /// The processes behind all sockets of the host at once, where there are so many that a program in the kernel pays and it
@@ -261,6 +357,12 @@ impl Host {
     }
 }
 
+impl Brief {
+    fn request(self) -> Request<'static> {
+        Request { states: self.states, attributes: 0, family: Family::Both, code: None }
+    }
+}
+
 fn identity(source: &mut Source) -> Identity {
     let mut word = |name: &str| {
         let mut buffer = Vec::new();
@@ -273,14 +375,9 @@ fn identity(source: &mut Source) -> Identity {
         hostname: word("proc/sys/kernel/hostname").unwrap_or_default(),
         kernel: word("proc/sys/kernel/osrelease").unwrap_or_default(),
         boot_id: word("proc/sys/kernel/random/boot_id").unwrap_or_default(),
-        netns: netns.as_deref().and_then(namespace_inode).unwrap_or_default(),
+        netns: netns.as_deref().and_then(netns::inode).unwrap_or_default(),
         first_netns,
     }
-}
-
-/// `net:[4026531833]` → 4026531833.
-fn namespace_inode(link: &str) -> Option<u64> {
-    link.strip_prefix("net:[")?.strip_suffix(']')?.parse().ok()
 }
 
 fn sysctls(source: &mut Source) -> Sysctls {
@@ -299,4 +396,31 @@ fn port_range(sysctls: &Sysctls) -> (u16, u16) {
         Some((low.trim().parse().ok()?, high.trim().parse().ok()?))
     });
     range.unwrap_or(PORT_RANGE)
+}
+
+#[cfg(test)]
+mod tests {
+    use tcphealth_core::snapshot::State;
+
+    use super::*;
+    use crate::netns::Namespaces;
+
+    #[test]
+    fn a_program_that_fails_on_the_way_counts_for_nothing_and_sock_diag_is_asked() {
+        let Ok(walk) = Walk::load() else {
+            assert!(std::env::var_os("TCPHEALTH_ALL_TESTS").is_none(), "needs CAP_BPF and CAP_PERFMON");
+            return println!("not run: needs CAP_BPF and CAP_PERFMON");
+        };
+        let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let place = listener.local_addr().unwrap().to_string();
+        let mut host = Host { walk: Some(Ok(walk.failing())), ..Host::live() };
+        let want = Brief { states: State::Listen.bit(), owners: false };
+        let own = Namespaces::find().open.into_iter().filter(|one| one.is_own).collect::<Vec<_>>();
+        let add = &mut |count: &mut u32, socket: &Socket, netns| {
+            *count += u32::from(socket.local.to_string() == place && own.iter().any(|one| one.inode == netns));
+        };
+        let (count, closed) = host.everywhere(&own, want, add).unwrap();
+        assert_eq!((count, closed.len()), (1, 0));
+        assert!(host.walk_failed().is_some() && !host.walks());
+    }
 }

@@ -26,5 +26,6 @@ pub use answer::Holders;
 pub use bpf::{PINNED_IN, is_pinned, pin, try_walk, unpin};
 pub use clock::boot_ns;
 pub use error::{Error, Reason};
-pub use host::{Host, Pass, Watcher};
+pub use host::{Brief, Host, Pass, Watcher};
+pub use netns::{Namespace, Namespaces};
 pub use sockets::Request;

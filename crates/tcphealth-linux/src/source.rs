@@ -70,6 +70,14 @@ impl Source {
         saved.keep(found)
     }
 
+    /// Closes what is kept open to be read again.
+    pub(crate) fn rest(&mut self) {
+        if let Place::Live { files, netlinks, .. } = &mut self.place {
+            files.clear();
+            netlinks.clear();
+        }
+    }
+
     /// Whether the kernel is asked.
     pub(crate) fn is_live(&self) -> bool {
         matches!(self.place, Place::Live { .. })

@@ -20,6 +20,7 @@ const EXAMPLES: &str = "Examples:
   tcphealth                                the verdict on this host, in six seconds
   tcphealth check --window 30s --lang ko   a longer look, told in Korean
   tcphealth check --format nagios          one line for a monitoring system; exit status 0, 1, 2 or 3
+  tcphealth check --netns all              every network namespace, containers by their names, the worst first
   tcphealth why close-wait-leak            one finding with all its evidence
   tcphealth states                         the state diagram with the sockets in each state
   tcphealth sockets state close-wait --by process
@@ -113,8 +114,9 @@ pub(crate) struct LookArgs {
     /// Judge this moment of a recording or of a file of sysstat's: '2026-11-21 03:00', 'yesterday 03:00', -2h; local time unless UTC stands behind it.
     #[arg(long, value_name = "TIME", value_parser = when::parse, allow_hyphen_values = true, conflicts_with = "netns")]
     pub(crate) at: Option<When>,
-    /// Look into another network namespace: a name of ip-netns(8), or the id of a process in it.
-    #[arg(long, value_name = "NAME|PID")]
+    /// Look into another network namespace: a name of ip-netns(8), a service or container, or the id of a process in it; check
+    /// also looks into all.
+    #[arg(long, value_name = "NAME|PID|all")]
     pub(crate) netns: Option<String>,
 }
 
@@ -235,6 +237,7 @@ const SOCKETS_EXAMPLES: &str = "Examples:
   tcphealth sockets '( dport = :443 or dport = :80 ) and not dst 192.0.2.0/24'
   tcphealth sockets state established --sort total_retrans --limit 5 --format json
   tcphealth sockets --at 'yesterday 03:00' --by state,listener
+  tcphealth sockets --by netns,state        the sockets of all network namespaces
 ";
 
 /// What `sockets` needs.
@@ -244,7 +247,7 @@ pub(crate) struct SocketsArgs {
     /// Which: state NAME, exclude NAME, sport, dport, src, dst with = != < > <= >=, and, or, not, brackets.
     #[arg(value_name = "FILTER")]
     pub(crate) filter: Vec<String>,
-    /// Count them by what they have in common.
+    /// Count them by what they have in common; by netns, those of all namespaces are counted unless --netns names one.
     #[arg(long, value_name = "KEY", value_delimiter = ',')]
     pub(crate) by: Vec<By>,
     /// Largest first: recv_q, send_q, sockets or a field of tcp_info; or by state, local, remote.

@@ -2,11 +2,11 @@
 //! window, and again with the answers to what they asked.
 
 use std::collections::BTreeSet;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use tcphealth_core::report::Report;
 use tcphealth_core::rules::{ALL, Limits, judge, summary};
-use tcphealth_core::snapshot::{Absent, Answers, Marks, Question, Snapshot, Watch};
+use tcphealth_core::snapshot::{Absent, Answers, Census, Marks, Question, Snapshot, Stamp, Watch};
 use tcphealth_core::window::Window;
 use tcphealth_linux::{Host, Pass, Watcher, boot_ns};
 
@@ -77,20 +77,9 @@ impl Examiner<'_> {
         if !self.host.is_live() {
             return Ok(ears);
         }
-        let end = Instant::now() + window;
-        let mut peek = first.clone();
-        loop {
-            let left = end.saturating_duration_since(Instant::now());
-            self.meanwhile.wait(left.min(PEEK_EVERY), left);
-            if left <= PEEK_EVERY {
-                return Ok(ears);
-            }
-            peek.counters = self.host.counters();
-            peek.at.begin_ns = boot_ns();
-            let answers = Answers::new();
-            let so_far = Window::between(first, &peek, &answers)?;
-            ears.listen(self.host, ALL.iter().flat_map(|rule| (rule.watches)(&so_far, self.limits)));
-        }
+        let begin = Duration::from_nanos(first.at.begin_ns);
+        pass(begin + window, self.meanwhile, &mut || ears.peek(self.host, first, self.limits))?;
+        Ok(ears)
     }
 
     fn report(&mut self, first: &Snapshot, second: Option<&Snapshot>, answers: Answers) -> anyhow::Result<Report> {
@@ -124,14 +113,54 @@ pub(crate) fn settle(
     Ok((report, answers))
 }
 
+/// Waits until `end`, on the boot clock, and calls `peek` each second before. A look takes its time, too: the next one begins
+/// when the window ends, whose length is from begin to begin.
+pub(crate) fn pass(
+    end: Duration,
+    meanwhile: &mut dyn Meanwhile,
+    peek: &mut dyn FnMut() -> anyhow::Result<()>,
+) -> anyhow::Result<()> {
+    loop {
+        let left = end.saturating_sub(Duration::from_nanos(boot_ns()));
+        meanwhile.wait(left.min(PEEK_EVERY), left);
+        if left <= PEEK_EVERY {
+            return Ok(());
+        }
+        peek()?;
+    }
+}
+
 /// What is listened to while a window passes.
 #[derive(Default)]
-struct Ears {
+pub(crate) struct Ears {
     watchers: Vec<Watcher>,
     started: BTreeSet<Watch>,
 }
 
 impl Ears {
+    /// Whether anything is listened to.
+    pub(crate) fn are_open(&self) -> bool {
+        !self.watchers.is_empty()
+    }
+
+    /// Reads the counters again, and begins to listen to what a rule sees a reason for in what they grew by.
+    pub(crate) fn peek(&mut self, host: &mut Host, first: &Snapshot, limits: &Limits) -> anyhow::Result<()> {
+        // Of the sockets, only the listeners matter now.
+        let listeners = |census: &Census| Census { listeners: census.listeners.clone(), ..Census::default() };
+        let now = Snapshot {
+            identity: first.identity.clone(),
+            at: Stamp { begin_ns: boot_ns(), ..first.at },
+            counters: host.counters(),
+            sysctls: first.sysctls.clone(),
+            interfaces: first.interfaces.clone(),
+            census: first.census.as_ref().map(listeners).map_err(Clone::clone),
+        };
+        let answers = Answers::new();
+        let so_far = Window::between(first, &now, &answers)?;
+        self.listen(host, ALL.iter().flat_map(|rule| (rule.watches)(&so_far, limits)));
+        Ok(())
+    }
+
     /// Begins to listen to what is wanted and not listened to yet.
     fn listen(&mut self, host: &Host, wanted: impl Iterator<Item = Watch>) {
         let new: BTreeSet<Watch> = wanted.filter(|watch| !self.started.contains(watch)).collect();
@@ -142,7 +171,7 @@ impl Ears {
     }
 
     /// What was heard. A frozen host is asked for everything, and has what was listened to when it was live.
-    fn stop(mut self, host: &mut Host) -> anyhow::Result<Answers> {
+    pub(crate) fn stop(mut self, host: &mut Host) -> anyhow::Result<Answers> {
         let mut answers = Answers::new();
         if !host.is_live() {
             self.watchers.push(host.watch(&WATCHES.into()));

@@ -4,11 +4,12 @@ use serde::Serialize;
 use serde_json::{Number, Value};
 
 use super::rfc3339;
-use crate::report::{Advice, Evidence, Finding, Outcome, Report, Severity, Subject, Word};
+use crate::report::{Advice, Evidence, Finding, Outcome, Report, Severity, Subject, Unseen, Word};
 use crate::words::{Lang, Message};
 
+/// A report as an object.
 #[derive(Serialize)]
-struct Root<'a> {
+pub(super) struct Root<'a> {
     schema: &'static str,
     host: Host<'a>,
     window: Span,
@@ -89,8 +90,9 @@ struct Line<'a> {
     needs: Option<&'a str>,
 }
 
+/// Something that could not be seen, as an object.
 #[derive(Serialize)]
-struct Hidden<'a> {
+pub(super) struct Hidden<'a> {
     what: &'a str,
     why: &'a str,
     remedy: &'a str,
@@ -120,7 +122,8 @@ pub fn line(report: &Report, lang: Lang) -> String {
     serde_json::to_string(&root(report, lang)).expect("a report has string keys only") + "\n"
 }
 
-fn root(report: &Report, lang: Lang) -> Root<'_> {
+/// The report as an object that can be part of another.
+pub(super) fn root(report: &Report, lang: Lang) -> Root<'_> {
     let host = &report.identity;
     Root {
         schema: "tcphealth.report/1",
@@ -129,7 +132,7 @@ fn root(report: &Report, lang: Lang) -> Root<'_> {
         verdict: report.word,
         findings: report.findings.iter().map(|finding| trouble(finding, lang)).collect(),
         checks: lines(report, lang),
-        unseen: hidden(report, lang),
+        unseen: hidden(&report.unseen, lang),
         since_boot: report.since_boot,
         limits_changed: report
             .limits_changed
@@ -208,9 +211,10 @@ fn lines(report: &Report, lang: Lang) -> Vec<Line<'_>> {
         .collect()
 }
 
-fn hidden(report: &Report, lang: Lang) -> Vec<Hidden<'_>> {
-    let unseen = report.unseen.iter();
+/// What could not be seen, as objects.
+pub(super) fn hidden(unseen: &[Unseen], lang: Lang) -> Vec<Hidden<'_>> {
     unseen
+        .iter()
         .map(|unseen| Hidden {
             what: unseen.what.get(lang),
             why: unseen.why.get(lang),

@@ -24,7 +24,7 @@ pub(super) fn print(report: &Report, lang: Lang) -> String {
 }
 
 /// A bar begins the performance data wherever it stands.
-fn plain(text: &str) -> String {
+pub(super) fn plain(text: &str) -> String {
     text.replace('|', "/").replace('\n', " ")
 }
 

@@ -4,7 +4,9 @@
 use serde_json::Value;
 
 use super::{Format, Style, finding_in_full, json_line, width};
-use crate::report::{Advice, Check, Figure, Finding, Outcome, Report, Severity, Subject, SubjectKind, Unseen, Word};
+use crate::report::{
+    Advice, Check, Figure, Finding, Outcome, Place, Report, Severity, Subject, SubjectKind, Survey, Unseen, Word,
+};
 use crate::say;
 use crate::snapshot::{Identity, Stamp};
 use crate::words::{Lang, Message};
@@ -210,4 +212,58 @@ fn what_could_not_be_judged_says_so() {
     let text = Format::Nagios.print(&blind, &style(Lang::En));
     assert!(text.starts_with("TCPHEALTH UNKNOWN - this host could not be judged | "), "{text}");
     assert_eq!(Word::ALL.map(Word::status), [0, 1, 2, 3]);
+}
+
+/// Three namespaces, of which the second is in trouble, and one that was not seen.
+fn survey() -> Survey {
+    let quiet = || Report { word: Word::Ok, findings: Vec::new(), ..report() };
+    let place = |name: &str, report| Place { name: name.into(), kind: "container", report };
+    let hidden =
+        Unseen { what: Message::same("one more"), why: Message::same("a lock"), remedy: Message::same("a key") };
+    Survey::new(vec![place("host", quiet()), place("docker shop", report()), place("blue", quiet())], vec![hidden])
+}
+
+#[test]
+fn of_many_namespaces_the_worst_comes_first_and_in_full() {
+    let text = Format::Text.print_all(&survey(), &style(Lang::En)).unwrap();
+    let lines: Vec<&str> = text.lines().collect();
+    assert_eq!(lines[0], "CRITICAL  docker shop: shop (pid 4711) keeps 312 connections that it has read to");
+    assert!(lines[2].starts_with("3 network namespace(s): 1 critical, 2 ok; "), "{text}");
+    let table = lines.iter().position(|line| line.is_empty()).unwrap() + 1;
+    assert!(lines[table].starts_with("critical  docker shop  shop (pid 4711) keeps 312 connections"), "{text}");
+    assert!(lines[table + 1].starts_with("ok        blue         "), "{text}");
+    assert!(lines[table + 2].starts_with("ok        host         "), "{text}");
+    assert_eq!(lines[table + 3], "unseen: one more: a lock (a key)");
+    let alone = Format::Text.print(&report(), &style(Lang::En));
+    let (full, _) = alone.rsplit_once("more: ").unwrap();
+    let more = "more: tcphealth why made-up-leak --netns 'docker shop' · tcphealth explain\nmade-up-leak\n";
+    assert!(text.ends_with(&format!("\n== docker shop ==\n{full}{more}")), "{text}");
+    assert!(lines.iter().all(|line| width(line) <= style(Lang::En).columns));
+}
+
+#[test]
+fn programs_read_a_report_for_each_namespace() {
+    let all: Value = serde_json::from_str(&Format::Json.print_all(&survey(), &style(Lang::En)).unwrap()).unwrap();
+    let one: Value = serde_json::from_str(&Format::Json.print(&report(), &style(Lang::En))).unwrap();
+    assert_eq!((&all["schema"], &all["verdict"]), (&"tcphealth.reports/1".into(), &"critical".into()));
+    let names: Vec<&str> =
+        all["namespaces"].as_array().unwrap().iter().map(|one| one["name"].as_str().unwrap()).collect();
+    assert_eq!(names, ["docker shop", "blue", "host"]);
+    assert_eq!(all["namespaces"][0]["report"], one);
+    assert_eq!(all["unseen"][0]["remedy"], "a key");
+    let nagios = Format::Nagios.print_all(&survey(), &style(Lang::En)).unwrap();
+    let head = "TCPHEALTH CRITICAL - docker shop: shop (pid 4711) keeps 312 connections that it has read to the end | \
+                'ok'=2;;;0; 'warning'=0;;;0; 'critical'=1;;;0; 'unknown'=0;;;0;\nCRITICAL docker shop: shop";
+    assert!(nagios.starts_with(head), "{nagios}");
+    assert!(Format::OpenMetrics.print_all(&survey(), &style(Lang::En)).is_none());
+}
+
+#[test]
+fn what_cannot_be_judged_hides_no_trouble() {
+    let place = |word| Place { name: "a".into(), kind: "netns", report: Report { word, ..report() } };
+    let words = [Word::Ok, Word::Unknown, Word::Warning, Word::Critical];
+    let sorted = Survey::new(words.map(place).into(), Vec::new());
+    let found: Vec<Word> = sorted.places.iter().map(|place| place.report.word).collect();
+    assert_eq!(found, [Word::Critical, Word::Unknown, Word::Warning, Word::Ok]);
+    assert_eq!(Survey::new(Vec::new(), Vec::new()).word(), Word::Unknown);
 }

@@ -15,6 +15,11 @@ const LABEL: usize = 9;
 
 /// The report on a screen.
 pub(super) fn print(report: &Report, style: &Style) -> String {
+    print_of(report, style, "")
+}
+
+/// The report on a screen; `place` is what the commands that tell more need to look at the same place.
+pub(super) fn print_of(report: &Report, style: &Style, place: &str) -> String {
     let mut paragraphs = head(report, style);
     for (number, finding) in report.findings.iter().take(SHOWN).enumerate() {
         paragraphs.extend(trouble(finding, number, report, style));
@@ -22,6 +27,7 @@ pub(super) fn print(report: &Report, style: &Style) -> String {
     paragraphs.extend(more_findings(report, style));
     paragraphs.extend(figures(report, style));
     paragraphs.extend(foot(report, style));
+    paragraphs.extend(hint(report, style, place));
     fit(paragraphs, HEIGHT).join("\n") + "\n"
 }
 
@@ -202,7 +208,6 @@ fn foot(report: &Report, style: &Style) -> Vec<Paragraph> {
         Paragraph::new(if number == 0 { 3 } else { 10 }, wrap(label, &format!("{what} ({remedy})"), style.columns))
     }));
     all.extend(limits_changed(report, style));
-    all.extend(hint(report, style));
     if let Some(first) = all.first_mut() {
         first.gap = true;
     }
@@ -277,12 +282,12 @@ fn limits_changed(report: &Report, style: &Style) -> Option<Paragraph> {
     (!words.is_empty()).then(|| Paragraph::new(6, wrap(label, &words.join(", "), style.columns)))
 }
 
-fn hint(report: &Report, style: &Style) -> Option<Paragraph> {
+fn hint(report: &Report, style: &Style, place: &str) -> Option<Paragraph> {
     let rule = &report.findings.first()?.rule;
     let words = say! {
-        en: "more: tcphealth why {rule} · tcphealth explain {rule}",
-        ko: "더 보기: tcphealth why {rule} · tcphealth explain {rule}",
-        rule = rule
+        en: "more: tcphealth why {rule}{place} · tcphealth explain {rule}",
+        ko: "더 보기: tcphealth why {rule}{place} · tcphealth explain {rule}",
+        rule = rule, place = place
     };
     Some(Paragraph::new(3, wrap("", words.get(style.lang), style.columns)))
 }
@@ -290,7 +295,7 @@ fn hint(report: &Report, style: &Style) -> Option<Paragraph> {
 const RED: &str = "1;31";
 const YELLOW: &str = "1;33";
 
-fn color_of(word: Word) -> &'static str {
+pub(super) fn color_of(word: Word) -> &'static str {
     match word {
         Word::Ok => "1;32",
         Word::Warning => YELLOW,
@@ -299,6 +304,6 @@ fn color_of(word: Word) -> &'static str {
     }
 }
 
-fn colored(text: &str, color: &str, style: &Style) -> String {
+pub(super) fn colored(text: &str, color: &str, style: &Style) -> String {
     if style.color { format!("\x1b[{color}m{text}\x1b[0m") } else { text.to_owned() }
 }

@@ -14,7 +14,8 @@ use tcphealth_core::snapshot::{Absent, TcpInfo};
 use tcphealth_core::wire::sock_diag::{ALL_STATES, BOUND, Family};
 
 use super::Deadline;
-use super::owner::{namespace, socket_inode};
+use super::owner::socket_inode;
+use crate::netns;
 use crate::sockets::{Request, visit};
 use crate::source::Source;
 
@@ -27,7 +28,8 @@ sockopt_impl!(Info, GetOnly, libc::IPPROTO_TCP, libc::TCP_INFO, [u8; 144]);
 
 /// Their inodes. The descriptors are read before the tables and again after: what was opened or closed meanwhile is no ghost.
 pub(super) fn ghosts(pid: u32, source: &mut Source, deadline: Deadline) -> Result<Vec<u64>, Absent> {
-    if namespace(pid).ok_or_else(|| refused_or_gone(pid))? != namespace(std::process::id()).unwrap_or_default() {
+    let theirs = netns::of_process(pid).map_err(|_| refused_or_gone(pid))?;
+    if netns::of_process(std::process::id()).ok() != Some(theirs) {
         return Err(Absent::NotHere);
     }
     let sockets = sockets_of(pid, deadline)?;

@@ -9,13 +9,13 @@ use std::collections::{BTreeSet, HashMap, HashSet};
 use std::fs;
 use std::io::ErrorKind;
 use std::os::unix::fs::MetadataExt;
-use std::path::PathBuf;
 
 use tcphealth_core::snapshot::{Absent, Answer, Fact, Owner, Question};
 
 use super::Deadline;
 use super::process::comm;
 use crate::bpf::holders;
+use crate::netns;
 
 /// The clock is looked at once in so many descriptors (5 µs each).
 const STEP: usize = 64;
@@ -58,7 +58,7 @@ pub(super) fn owners(asked: &[(u32, u32)], deadline: Deadline) -> Vec<(Question,
 /// Every process: those of the users first, then those with fewer descriptors (the size of `/proc/PID/fd` since 6.2, 0 before),
 /// so that one with half a million of them does not use up the time of all others; then the newest.
 fn likely_first(users: &HashSet<u32>) -> Vec<u32> {
-    let mut all: Vec<(bool, u64, Reverse<u32>)> = pids()
+    let mut all: Vec<(bool, u64, Reverse<u32>)> = netns::pids()
         .map(|pid| {
             let user = fs::metadata(format!("/proc/{pid}")).map(|about| about.uid());
             let descriptors = fs::metadata(format!("/proc/{pid}/fd")).map_or(0, |about| about.len());
@@ -72,11 +72,6 @@ fn likely_first(users: &HashSet<u32>) -> Vec<u32> {
 /// Open files of the host: the first number of `/proc/sys/fs/file-nr`.
 fn open_files() -> Option<u64> {
     fs::read_to_string("/proc/sys/fs/file-nr").ok()?.split_whitespace().next()?.parse().ok()
-}
-
-fn pids() -> impl Iterator<Item = u32> {
-    let entries = fs::read_dir("/proc").into_iter().flatten().flatten();
-    entries.filter_map(|entry| entry.file_name().to_str()?.parse().ok())
 }
 
 impl Search {
@@ -99,6 +94,7 @@ impl Search {
 
     /// Whether every process could be visited, or all were found.
     fn run(&mut self, processes: &[u32]) -> bool {
+        let namespace = |pid| netns::of_process(pid).ok();
         let ours = namespace(std::process::id());
         let (near, far): (Vec<u32>, Vec<u32>) = processes.iter().partition(|&&pid| namespace(pid) == ours);
         let mut rest = near.into_iter().chain(far);
@@ -193,14 +189,6 @@ impl Holders {
     }
 }
 
-/// The network namespace that a process lives in.
-pub(super) fn namespace(pid: u32) -> Option<PathBuf> {
-    // `setns` moves a thread, and we may be one that moved.
-    let path =
-        if pid == std::process::id() { "/proc/thread-self/ns/net".to_owned() } else { format!("/proc/{pid}/ns/net") };
-    fs::read_link(path).ok()
-}
-
 /// `socket:[4711]` → 4711.
 pub(super) fn socket_inode(descriptor: &std::path::Path) -> Option<u32> {
     let link = fs::read_link(descriptor).ok()?;
@@ -211,6 +199,7 @@ pub(super) fn socket_inode(descriptor: &std::path::Path) -> Option<u32> {
 mod tests {
     use std::net::{TcpListener, TcpStream};
     use std::os::fd::{AsRawFd, OwnedFd};
+    use std::path::PathBuf;
     use std::process::{Command, Stdio};
     use std::time::Duration;
 

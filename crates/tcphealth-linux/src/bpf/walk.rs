@@ -79,6 +79,12 @@ impl Walk {
         Ok(walk)
     }
 
+    /// The same with a program that cannot be run.
+    #[cfg(test)]
+    pub(crate) fn failing(self) -> Self {
+        Self { program: File::open("/dev/null").expect("every Linux has it").into(), ..self }
+    }
+
     /// Takes a first step: a kernel whose tables are not where they are expected has none whose size is a power of two.
     fn prove(&mut self) -> Result<(), Absent> {
         let nothing = Want { states: 0, owners: false, everywhere: false };

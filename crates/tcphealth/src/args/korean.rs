@@ -78,6 +78,10 @@ const TEXTS: &[(&str, &str)] = &[
         "Look into another network namespace: a name of ip-netns(8), or the id of a process in it",
         "다른 네트워크 네임스페이스를 본다: ip-netns(8)의 이름 또는 그 안에 있는 프로세스의 pid",
     ),
+    (
+        "Look into another network namespace: a name of ip-netns(8), a service or container, or the id of a process in it; check also looks into all",
+        "다른 네트워크 네임스페이스를 본다: ip-netns(8)의 이름, 서비스나 컨테이너, 또는 그 안에 있는 프로세스의 pid. check는 all로 전부 본다",
+    ),
     ("How to print the report", "보고서 출력 형식"),
     (
         "Probe the paths to the peers that lose, each hop so often (40 unless given), about once a second",
@@ -106,7 +110,10 @@ const TEXTS: &[(&str, &str)] = &[
         "Which: state NAME, exclude NAME, sport, dport, src, dst with = != < > <= >=, and, or, not, brackets",
         "대상: state 이름, exclude 이름, sport, dport, src, dst와 = != < > <= >=, and, or, not, 괄호",
     ),
-    ("Count them by what they have in common", "공통점으로 묶어 센다"),
+    (
+        "Count them by what they have in common; by netns, those of all namespaces are counted unless --netns names one",
+        "공통점으로 묶어 센다. netns로 묶으면 --netns로 하나를 지정하지 않는 한 모든 네임스페이스를 센다",
+    ),
     (
         "Largest first: recv_q, send_q, sockets or a field of tcp_info; or by state, local, remote",
         "큰 것부터: recv_q, send_q, sockets, tcp_info의 필드. 또는 state, local, remote 순서",
@@ -195,6 +202,7 @@ const EXAMPLES: &str = "예:
   tcphealth                                6초 만에 이 호스트의 판정
   tcphealth check --window 30s --lang en   더 오래 보고 영어로 말하기
   tcphealth check --format nagios          모니터링 시스템용 한 줄. 종료 상태 0, 1, 2, 3
+  tcphealth check --netns all              모든 네트워크 네임스페이스를 컨테이너 이름과 함께, 가장 나쁜 곳부터
   tcphealth why close-wait-leak            진단 하나와 모든 근거
   tcphealth states                         상태도와 상태별 소켓 수
   tcphealth sockets state close-wait --by process
@@ -210,6 +218,7 @@ const SOCKETS_EXAMPLES: &str = "예:
   tcphealth sockets '( dport = :443 or dport = :80 ) and not dst 192.0.2.0/24'
   tcphealth sockets state established --sort total_retrans --limit 5 --format json
   tcphealth sockets --at 'yesterday 03:00' --by state,listener
+  tcphealth sockets --by netns,state        모든 네트워크 네임스페이스의 소켓
 ";
 
 /// Headings, and the sentence of the flags that clap makes itself.

@@ -21,6 +21,7 @@ use crate::progress::Progress;
 use crate::speech::{self, Complaint, Speech};
 use crate::store::{self, Past, Store};
 
+mod all;
 mod every;
 
 use every::Every;
@@ -33,6 +34,9 @@ pub(crate) fn run(args: &CheckArgs, speech: &Speech) -> anyhow::Result<ExitCode>
     let format = Format::named(&args.format).expect("the command line takes only names of formats");
     if let Some(time) = args.timeout {
         give_up_after(time, format, speech.lang);
+    }
+    if args.look.netns.as_deref() == Some(all::NAME) {
+        return all::run(args, format, speech);
     }
     if let Some(report) = recorded(&args.look)? {
         if args.redact || args.since_boot {
@@ -131,6 +135,13 @@ pub(crate) fn host(from: Option<&Path>, netns: Option<&str>, save: Option<&Path>
         host = host.saving(directory)?;
     }
     Ok(match netns {
+        Some(all::NAME) => {
+            let words = say! {
+                en: "--netns all is for check; sockets --by netns counts those of all namespaces",
+                ko: "--netns all은 check에만 쓴다. 모든 네임스페이스의 소켓 수는 sockets --by netns"
+            };
+            return Err(Complaint(words).into());
+        }
         Some(which) => host.in_netns(which)?,
         None => host,
     })

@@ -81,6 +81,18 @@ pub(super) fn unread(absent: &Absent) -> Complaint {
     Complaint(say! { en: "the sockets: {why}", ko: "소켓 목록: {why}"; why = reason_of(absent) })
 }
 
+/// Says that the program in the kernel was of no use.
+pub(super) fn note_failed_walk(host: &Host, lang: Lang) {
+    if let Some(absent) = host.walk_failed() {
+        let words = say! {
+            en: "the eBPF program failed ({why}); the sockets were read by sock_diag",
+            ko: "eBPF 프로그램이 실패해({why}) sock_diag로 소켓을 읽음";
+            why = reason_of(absent)
+        };
+        eprintln!("{}", words.get(lang));
+    }
+}
+
 /// Says beside the table what is not in it: lines over the limit, and owners that nobody had the time to find.
 fn note(left_out: usize, unnamed: usize, lang: Lang) {
     let over = say! { en: "{count} more were left out", ko: "{count}개는 생략함", count = left_out };

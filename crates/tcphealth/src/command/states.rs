@@ -6,7 +6,9 @@ use std::process::ExitCode;
 use serde_json::{Map, Value, json};
 use tcphealth_core::format::wrap;
 use tcphealth_core::snapshot::{State, StateCounts};
+use tcphealth_core::words::Lang;
 use tcphealth_core::{say, text};
+use tcphealth_linux::Brief;
 
 use super::{check, sockets};
 use crate::args::{StatesArgs, TextOrJson};
@@ -41,7 +43,7 @@ const DIAGRAM: &str = "
 pub(crate) fn run(args: &StatesArgs, speech: &Speech) -> anyhow::Result<ExitCode> {
     let (counts, netns) = match args.at {
         Some(when) => recorded(args, when)?,
-        None => counted(args)?,
+        None => counted(args, speech.lang)?,
     };
     let text = match args.format {
         TextOrJson::Text => text(&counts, speech),
@@ -51,12 +53,13 @@ pub(crate) fn run(args: &StatesArgs, speech: &Speech) -> anyhow::Result<ExitCode
     Ok(ExitCode::SUCCESS)
 }
 
-fn counted(args: &StatesArgs) -> anyhow::Result<(StateCounts, u64)> {
+fn counted(args: &StatesArgs, lang: Lang) -> anyhow::Result<(StateCounts, u64)> {
     let mut host = check::host(args.from.as_deref(), args.netns.as_deref(), None)?;
-    let mut counts = StateCounts::default();
     let states = State::ALL.iter().fold(0, |mask, state| mask | state.bit());
-    host.sockets_in_brief(states, false, &mut |socket| counts.add(socket.state))
-        .map_err(|absent| sockets::unread(&absent))?;
+    let want = Brief { states, owners: false };
+    let counts = host.in_brief(want, &mut |counts: &mut StateCounts, socket| counts.add(socket.state));
+    let counts = counts.map_err(|absent| sockets::unread(&absent))?;
+    sockets::note_failed_walk(&host, lang);
     Ok((counts, host.identity()?.netns))
 }
 

@@ -83,9 +83,9 @@ impl Filter {
         self.expression.is_none()
     }
 
-    /// Every socket.
-    pub(crate) fn all() -> Self {
-        Self { states: ALL, expression: None }
+    /// Every socket in these states (bits of [`State::bit`]).
+    pub(crate) fn of(states: u32) -> Self {
+        Self { states, expression: None }
     }
 
     /// Reads the words of a command line.

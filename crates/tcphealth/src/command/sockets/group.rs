@@ -9,12 +9,12 @@ use tcphealth_core::format::{pad, width};
 use tcphealth_core::snapshot::{Endpoint, Socket, State};
 use tcphealth_core::text;
 use tcphealth_core::words::Lang;
-use tcphealth_linux::{Host, Request};
+use tcphealth_linux::{Brief, Host, Namespace, Namespaces};
 
 use super::columns::Column;
 use super::filter::Filter;
 use super::names::Names;
-use super::{each, note, request, unread};
+use super::{note, note_failed_walk, request, unread};
 use crate::args::{By, SocketsArgs, Table};
 
 /// Where the value of a key is not known or does not apply.
@@ -68,6 +68,8 @@ pub(super) struct Counted {
     pub(super) late: usize,
     /// When it was recorded.
     pub(super) at: Option<String>,
+    /// The namespaces whose sockets these are, and whether they are all there are; `None` when that was not asked.
+    pub(super) namespaces: Option<(Vec<Namespace>, bool)>,
 }
 
 /// Counts the sockets of a host.
@@ -77,9 +79,20 @@ pub(super) fn run(
     args: &SocketsArgs,
     (lang, out): (Lang, &mut dyn Write),
 ) -> anyhow::Result<()> {
-    let keys = Keys::new(host, filter, args)?;
-    let groups = keys.count(host, filter, args)?;
-    write(args, Counted { groups, netns: keys.netns, late: keys.names.late(), at: None }, (lang, out))
+    let mut table = Reader::new(host, args)?;
+    let keys = Keys::new(&mut table, filter)?;
+    let groups = keys.count(&mut table, filter)?;
+    note_failed_walk(table.host, lang);
+    let all = table.everywhere && !table.is_partial;
+    if table.is_partial {
+        let words = text! {
+            en: "only of this network namespace: others need root, or CAP_SYS_ADMIN",
+            ko: "이 네트워크 네임스페이스의 소켓만 셈. 다른 곳은 root 또는 CAP_SYS_ADMIN이 필요함"
+        };
+        eprintln!("{}", words.get(lang));
+    }
+    let namespaces = table.by_netns.then_some((table.namespaces.open, all));
+    write(args, Counted { groups, netns: table.netns, late: keys.names.late(), at: None, namespaces }, (lang, out))
 }
 
 /// Writes one line a group, the largest first unless `--sort` says otherwise.
@@ -101,20 +114,63 @@ pub(super) fn write(
     Ok(())
 }
 
-/// Hands on what the filter takes; only a control group must be asked of sock_diag.
-fn read(host: &mut Host, filter: &Filter, args: &SocketsArgs, take: &mut dyn FnMut(&Socket)) -> anyhow::Result<()> {
-    if args.by.contains(&By::Cgroup) {
-        return each(host, filter, request(filter, args), &mut |socket| {
-            take(socket);
-            Ok(())
-        });
+/// Where the sockets are read: here, or, grouped by namespace and without another one named, in all of them.
+struct Reader<'a> {
+    host: &'a mut Host,
+    args: &'a SocketsArgs,
+    netns: u64,
+    by_netns: bool,
+    namespaces: Namespaces,
+    everywhere: bool,
+    /// Whether there may be sockets in namespaces that we may not enter.
+    is_partial: bool,
+}
+
+impl<'a> Reader<'a> {
+    fn new(host: &'a mut Host, args: &'a SocketsArgs) -> anyhow::Result<Self> {
+        let netns = host.identity()?.netns;
+        let by_netns = args.by.contains(&By::Netns) && host.is_live();
+        let namespaces = if by_netns { Namespaces::find() } else { Namespaces::default() };
+        let everywhere = by_netns && args.netns.is_none();
+        Ok(Self { host, args, netns, by_netns, namespaces, everywhere, is_partial: false })
     }
-    let read = host.sockets_in_brief(filter.states, args.by.contains(&By::Process), &mut |socket| {
-        if filter.takes(socket) {
-            take(socket);
+
+    /// Adds up what the filter takes, each with its namespace; only a control group must be asked of sock_diag.
+    fn read<T: Default>(&mut self, filter: &Filter, add: &mut dyn FnMut(&mut T, &Socket, u64)) -> anyhow::Result<T> {
+        let add = &mut |sum: &mut T, socket: &Socket, netns| {
+            if filter.takes(socket) {
+                add(sum, socket, netns);
+            }
+        };
+        let (netns, all) = (self.netns, &self.namespaces.open);
+        let asked = self.args.by.contains(&By::Cgroup).then(|| request(filter, self.args));
+        let want = Brief { states: filter.states, owners: self.args.by.contains(&By::Process) };
+        let mut sum = T::default();
+        let read = match asked {
+            None if self.everywhere => self.host.everywhere(all, want, add),
+            None => self.host.in_brief(want, &mut |sum, socket| add(sum, socket, netns)).map(|sum| (sum, vec![])),
+            Some(request) if self.everywhere => {
+                Host::in_each(all, request, &mut |socket, netns| add(&mut sum, socket, netns))
+                    .map(|closed| (sum, closed))
+            }
+            Some(request) => {
+                self.host.sockets(request, &mut |socket| add(&mut sum, socket, netns)).map(|()| (sum, vec![]))
+            }
+        };
+        let (sum, closed) = read.map_err(|absent| unread(&absent))?;
+        // Who may not enter another namespace may not see those of other users' processes either.
+        self.is_partial |= !closed.is_empty() || (self.everywhere && !self.host.walks() && self.namespaces.refused > 0);
+        Ok(sum)
+    }
+
+    /// What a group is called; what has no way in goes by its inode.
+    fn name(&self, common: &Common<'_>) -> String {
+        let known = |inode| self.namespaces.open.iter().find(|one| one.inode == inode).map(|one| one.name.clone());
+        match common {
+            Common::Netns(inode) => known(*inode).unwrap_or_else(|| common.name()),
+            _ => common.name(),
         }
-    });
-    Ok(read.map_err(|absent| unread(&absent))?)
+    }
 }
 
 fn sort(groups: &mut Groups, column: Option<Column>) {
@@ -157,74 +213,74 @@ impl Common<'_> {
 /// What must be known beside a socket to tell its group.
 struct Keys {
     names: Names,
-    listening: HashSet<Endpoint>,
-    netns: u64,
+    listening: HashSet<(u64, Endpoint)>,
 }
 
 impl Keys {
-    fn new(host: &mut Host, filter: &Filter, args: &SocketsArgs) -> anyhow::Result<Self> {
-        let netns = host.identity()?.netns;
-        let mut keys = Self { names: Names::default(), listening: HashSet::new(), netns };
-        if args.by.iter().any(|by| matches!(by, By::Listener | By::Destination)) {
-            let listeners = Request { states: State::Listen.bit(), ..request(filter, args) };
-            each(host, &Filter::all(), listeners, &mut |socket| {
-                keys.listening.insert(socket.local);
-                Ok(())
-            })?;
+    fn new(table: &mut Reader<'_>, filter: &Filter) -> anyhow::Result<Self> {
+        let by = &table.args.by;
+        let (process, cgroup) = (by.contains(&By::Process), by.contains(&By::Cgroup));
+        let mut keys = Self { names: Names::default(), listening: HashSet::new() };
+        if by.iter().any(|by| matches!(by, By::Listener | By::Destination)) {
+            let listeners = Filter::of(State::Listen.bit());
+            let add = &mut |listening: &mut HashSet<_>, socket: &Socket, netns| {
+                listening.insert((netns, socket.local));
+            };
+            keys.listening = table.read(&listeners, add)?;
         }
-        let (process, cgroup) = (args.by.contains(&By::Process), args.by.contains(&By::Cgroup));
-        let process = process && !keys.names.find_holders(host);
+        let process = process && !keys.names.find_holders(table.host);
         if process || cgroup {
-            read(host, filter, args, &mut |socket| {
+            let asked = table.read(filter, &mut |names: &mut Names, socket, _| {
                 if process {
-                    keys.names.want_process(socket);
+                    names.want_process(socket);
                 }
                 if cgroup {
-                    keys.names.want_cgroup(socket);
+                    names.want_cgroup(socket);
                 }
             })?;
-            keys.names.ask(host)?;
+            keys.names.want(asked);
+            keys.names.ask(table.host)?;
         }
         Ok(keys)
     }
 
     /// Counts while the sockets are read, and names the groups at the end: a socket costs a search, and no text.
-    fn count(&self, host: &mut Host, filter: &Filter, args: &SocketsArgs) -> anyhow::Result<Groups> {
-        let mut groups: BTreeMap<Vec<Common<'_>>, Sums> = BTreeMap::new();
-        let mut key = Vec::with_capacity(args.by.len());
-        read(host, filter, args, &mut |socket| {
+    fn count(&self, table: &mut Reader<'_>, filter: &Filter) -> anyhow::Result<Groups> {
+        let mut key = Vec::with_capacity(table.args.by.len());
+        let by = &table.args.by;
+        let groups = table.read(filter, &mut |groups: &mut BTreeMap<Vec<Common<'_>>, Sums>, socket, netns| {
             key.clear();
-            key.extend(args.by.iter().map(|by| self.of(*by, socket)));
+            key.extend(by.iter().map(|by| self.of(*by, socket, netns)));
             match groups.get_mut(&key) {
                 Some(sums) => sums.add(socket),
                 None => groups.entry(key.clone()).or_default().add(socket),
             }
         })?;
-        let named = |(key, sums): (Vec<Common<'_>>, Sums)| (key.iter().map(Common::name).collect(), sums);
-        Ok(groups.into_iter().map(named).collect())
+        let named = |key: Vec<Common<'_>>| key.iter().map(|common| table.name(common)).collect();
+        Ok(groups.into_iter().map(|(key, sums)| (named(key), sums)).collect())
     }
 
-    fn of(&self, by: By, socket: &Socket) -> Common<'_> {
+    fn of(&self, by: By, socket: &Socket, netns: u64) -> Common<'_> {
         let connected = socket.state != State::Listen && socket.state != State::Close;
         let remote = Some(socket.remote).filter(|_| connected);
         match by {
             By::State => Common::State(socket.state),
             By::Process => Common::Process(self.names.process(socket)),
-            By::Listener => Common::Endpoint(self.listener(socket)),
-            By::Destination => Common::Endpoint(remote.filter(|_| self.listener(socket).is_none())),
+            By::Listener => Common::Endpoint(self.listener(socket, netns)),
+            By::Destination => Common::Endpoint(remote.filter(|_| self.listener(socket, netns).is_none())),
             By::Peer => Common::Address(remote.map(|remote| remote.address)),
             By::Subnet => Common::Subnet(remote.map(|remote| network(remote.address))),
             By::Cgroup => Common::Cgroup(self.names.cgroup(socket)),
-            By::Netns => Common::Netns(self.netns),
+            By::Netns => Common::Netns(netns),
         }
     }
 
     /// The listener that a connection arrived at: its own address, or the wildcard of either family.
-    fn listener(&self, socket: &Socket) -> Option<Endpoint> {
+    fn listener(&self, socket: &Socket, netns: u64) -> Option<Endpoint> {
         let at = |address| Endpoint { address, port: socket.local.port };
         let any = [IpAddr::from([0_u8; 4]), IpAddr::from([0_u8; 16])];
         let places = [socket.local.address, any[0], any[1]].map(at);
-        places.into_iter().find(|place| self.listening.contains(place))
+        places.into_iter().find(|place| self.listening.contains(&(netns, *place)))
     }
 }
 
@@ -273,7 +329,7 @@ fn known(number: Option<u64>, unknown: &str) -> String {
 
 fn json(
     args: &SocketsArgs,
-    Counted { groups, netns, late, at }: &Counted,
+    Counted { groups, netns, late, at, namespaces }: &Counted,
     left_out: usize,
     out: &mut dyn Write,
 ) -> anyhow::Result<()> {
@@ -290,6 +346,11 @@ fn json(
                        "owners_not_found_in_time": late });
     if let (Some(at), Some(root)) = (at, root.as_object_mut()) {
         root.insert("at".to_owned(), at.as_str().into());
+    }
+    if let Some((known, all)) = namespaces {
+        let one = |one: &Namespace| json!({ "name": one.name, "kind": one.kind, "netns": one.inode });
+        root["namespaces"] = known.iter().map(one).collect();
+        root["all_namespaces"] = Value::from(*all);
     }
     writeln!(out, "{root:#}")?;
     Ok(())

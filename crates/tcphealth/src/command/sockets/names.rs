@@ -41,6 +41,11 @@ impl Names {
         self.asked.extend(socket.cgroup.map(|id| Question::Cgroup { id }));
     }
 
+    /// Wants what others want, too.
+    pub(crate) fn want(&mut self, others: Self) {
+        self.asked.extend(others.asked);
+    }
+
     /// Asks for all that is wanted.
     pub(crate) fn ask(&mut self, host: &mut Host) -> anyhow::Result<()> {
         let asked = std::mem::take(&mut self.asked);

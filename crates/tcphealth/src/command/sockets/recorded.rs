@@ -45,7 +45,7 @@ pub(super) fn run(
     } else {
         of_services(census, filter, args, netns)?
     };
-    group::write(args, Counted { groups, netns, late: 0, at: Some(at) }, (lang, out))
+    group::write(args, Counted { groups, netns, late: 0, at: Some(at), namespaces: None }, (lang, out))
 }
 
 /// How many of the sockets a recording has in full.
