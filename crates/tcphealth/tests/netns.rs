@@ -1,5 +1,5 @@
 //! Many network namespaces at once: each is judged by what is in it, under the name that its owner knows.
-#![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test that panics fails, as it should")]
+#![expect(clippy::unwrap_used, reason = "a test that panics fails, as it should")]
 
 use std::collections::BTreeMap;
 use std::fs::{self, File};
@@ -123,11 +123,14 @@ fn the_one_in_trouble_comes_first_and_none_is_left_out() {
         return;
     }
     let (namespaces, stop, actors) = three();
-    let output = run(&["check", "--netns", "all", "--window", "2s", "--format", "json"]);
-    let text = run(&["check", "--netns", "all", "--window", "2s"]);
-    let by_name = run(&["check", "--netns", &namespaces[1].0, "--window", "1s", "--format", "json"]);
+    let in_text = thread::spawn(|| run(&["check", "--netns", "all"]));
+    let output = run(&["check", "--netns", "all", "--format", "json"]);
+    let text = in_text.join().unwrap();
+    let by_name = run(&["check", "--netns", &namespaces[1].0, "--window", "300ms", "--format", "json"]);
     stop.store(true, Ordering::Relaxed);
-    actors.into_iter().for_each(|actor| actor.join().unwrap());
+    for actor in actors {
+        actor.join().unwrap();
+    }
 
     let all = json(&output);
     let found = all["namespaces"].as_array().unwrap();
@@ -139,7 +142,7 @@ fn the_one_in_trouble_comes_first_and_none_is_left_out() {
         let leaks = rules.iter().any(|finding| finding["rule"] == "close-wait-leak");
         assert_eq!(leaks, namespace.0 == namespaces[1].0, "{place}");
         let seconds = place["report"]["window"]["seconds"].as_f64().unwrap();
-        assert!(seconds >= 2.0, "{seconds}");
+        assert!(seconds >= 5.0, "{seconds}");
     }
     // Whatever else lives on this host, nothing that is well stands before what is not.
     let verdicts: Vec<&str> = found.iter().map(|place| place["report"]["verdict"].as_str().unwrap()).collect();
@@ -148,7 +151,8 @@ fn the_one_in_trouble_comes_first_and_none_is_left_out() {
     let status = ["ok", "warning", "critical", "unknown"].iter().position(|word| all["verdict"] == *word);
     assert_eq!(output.status.code().map(|code| code as usize), status);
     let text = String::from_utf8(text.stdout).unwrap();
-    assert!(text.contains(&format!("warning   {}  ", namespaces[1].0)), "{text}");
+    let troubled = |line: &str| line.starts_with("warning") || line.starts_with("critical");
+    assert!(text.lines().any(|line| troubled(line) && line.contains(&format!("  {}  ", namespaces[1].0))), "{text}");
     assert_eq!(json(&by_name)["host"]["netns"], namespaces[1].inode());
 }
 
@@ -172,7 +176,9 @@ fn sockets_of_all_namespaces_are_counted_as_ss_counts_each() {
     let by_cgroup = run(&["sockets", "--by", "netns,cgroup", "--format", "json"]);
     let expected = namespaces.each_ref().map(Named::counted_by_ss);
     stop.store(true, Ordering::Relaxed);
-    actors.into_iter().for_each(|actor| actor.join().unwrap());
+    for actor in actors {
+        actor.join().unwrap();
+    }
 
     let table = json(&output);
     assert_eq!(table["all_namespaces"], true);
@@ -231,11 +237,11 @@ fn what_nothing_leads_to_is_told() {
             unshare(CloneFlags::CLONE_NEWNET).unwrap();
             assert!(ip(&["link", "set", "lo", "up"]));
             tell.send(fs::read_link("/proc/thread-self/ns/net").unwrap().display().to_string()).unwrap();
-            quiet(3, &stop);
+            quiet(300, &stop);
         }
     });
     let link = told.recv().unwrap();
-    thread::sleep(Duration::from_millis(200));
+    thread::sleep(Duration::from_millis(500));
     let doctor = run(&["doctor", "--format", "json"]);
     let output = run(&["check", "--netns", "all", "--window", "300ms", "--format", "json"]);
     stop.store(true, Ordering::Relaxed);

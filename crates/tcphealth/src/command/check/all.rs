@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::process::ExitCode;
+use std::thread;
 use std::time::{Duration, Instant};
 
 use tcphealth_core::format::Format;
@@ -62,7 +63,7 @@ fn survey(window: Duration, limits: &Limits, meanwhile: &mut dyn Meanwhile) -> a
     unseen.extend(not_permitted(closed, found.refused));
     unseen.extend(too_many(found.left_out));
     examine::pass(begin + window, meanwhile, &mut || listen(&mut looked, limits))?;
-    let seen: Vec<Seen> = looked.into_iter().map(Looked::second).collect::<anyhow::Result<_>>()?;
+    let seen: Vec<Seen> = looked.into_iter().map(|place| place.second(window)).collect::<anyhow::Result<_>>()?;
     let deadline = Instant::now() + ANSWERS_BUDGET;
     let places = seen.into_iter().map(|seen| seen.judged(limits, deadline)).collect::<anyhow::Result<_>>()?;
     Ok(Survey::new(places, unseen))
@@ -89,7 +90,10 @@ impl Looked {
         Ok(Some(Self { namespace, host, first, marks, ears: Ears::default() }))
     }
 
-    fn second(mut self) -> anyhow::Result<Seen> {
+    /// Not before its own window has ended: the first looks may have taken longer.
+    fn second(mut self, window: Duration) -> anyhow::Result<Seen> {
+        let end = Duration::from_nanos(self.first.at.begin_ns) + window;
+        thread::sleep(end.saturating_sub(Duration::from_nanos(boot_ns())));
         enter(&self.namespace);
         let (second, _) = self.host.look(Pass::Second(&self.marks))?;
         let heard = self.ears.stop(&mut self.host)?;
@@ -150,7 +154,9 @@ fn without_a_way_in(found: &Namespaces) -> Option<Unseen> {
     let (mut counts, _) = Host::live().everywhere(&[], want, &mut { count }).ok()?;
     counts.retain(|netns, _| found.left_out == 0 && found.open.iter().all(|one| one.inode != *netns));
     let sockets: u64 = counts.values().sum();
-    let names: Vec<String> = counts.keys().take(NAMED_MAX).map(|netns| format!("net:[{netns}]")).collect();
+    let mut largest: Vec<(u64, u64)> = counts.iter().map(|(netns, sockets)| (*sockets, *netns)).collect();
+    largest.sort_unstable_by(|a, b| b.cmp(a));
+    let names: Vec<String> = largest.iter().take(NAMED_MAX).map(|(_, netns)| format!("net:[{netns}]")).collect();
     (sockets > 0).then(|| Unseen {
         what: say! {
             en: "{count} network namespace(s) with {sockets} socket(s), such as {names}",

@@ -347,10 +347,10 @@ fn json(
     if let (Some(at), Some(root)) = (at, root.as_object_mut()) {
         root.insert("at".to_owned(), at.as_str().into());
     }
-    if let Some((known, all)) = namespaces {
+    if let (Some((known, all)), Some(root)) = (namespaces, root.as_object_mut()) {
         let one = |one: &Namespace| json!({ "name": one.name, "kind": one.kind, "netns": one.inode });
-        root["namespaces"] = known.iter().map(one).collect();
-        root["all_namespaces"] = Value::from(*all);
+        root.insert("namespaces".to_owned(), known.iter().map(one).collect());
+        root.insert("all_namespaces".to_owned(), Value::from(*all));
     }
     writeln!(out, "{root:#}")?;
     Ok(())
