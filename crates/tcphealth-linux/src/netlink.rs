@@ -63,7 +63,9 @@ pub(crate) fn feed(section: &'static str, bytes: &[u8], each: &mut Each<'_>) -> 
 #[derive(Debug)]
 pub(crate) struct Netlink {
     fd: OwnedFd,
+    /// Empty until something is read: most of a short run's memory would be here.
     buffer: Vec<u8>,
+    room: usize,
 }
 
 impl Netlink {
@@ -75,12 +77,12 @@ impl Netlink {
         };
         let fd = socket(AddressFamily::Netlink, SockType::Raw, SockFlag::SOCK_CLOEXEC, number)?;
         bind(fd.as_raw_fd(), &NetlinkAddr::new(0, groups))?;
-        Ok(Self { fd, buffer: vec![0; BUFFER_BYTES] })
+        Ok(Self { fd, buffer: Vec::new(), room: BUFFER_BYTES })
     }
 
     /// How much one read takes; the kernel makes its next answer no larger.
     pub(crate) fn set_room(&mut self, bytes: usize) {
-        self.buffer.resize(bytes, 0);
+        self.room = bytes;
     }
 
     /// Sends a request and hands every read of its answer to `chunk` until that says it has ended. A request that is no dump
@@ -105,6 +107,7 @@ impl Netlink {
     }
 
     fn read(&mut self, flags: MsgFlags) -> Result<&[u8], Errno> {
+        self.buffer.resize(self.room, 0);
         let length = recv(self.fd.as_raw_fd(), &mut self.buffer, flags)?;
         self.buffer.get(..length).ok_or(Errno::EMSGSIZE)
     }

@@ -101,7 +101,8 @@ impl Machine {
 
     /// Whether a file below `/proc` is there.
     pub fn has(&self, file: File) -> bool {
-        self.open.contains_key(file.path()) || self.root.join("proc").join(file.path()).exists()
+        let by_netlink = file == File::Dev && self.links.is_some();
+        by_netlink || self.open.contains_key(file.path()) || self.root.join("proc").join(file.path()).exists()
     }
 
     /// What becomes readable when links come, go, or change.
@@ -213,7 +214,7 @@ fn read_again(handle: &Handle, buffer: &mut Vec<u8>, whole: bool) -> io::Result<
     let mut length = 0;
     loop {
         if buffer.len() - length < 4096 {
-            buffer.resize((buffer.len() * 2).max(16 * 1024), 0);
+            buffer.resize((buffer.len() * 2).max(8 * 1024), 0);
         }
         match handle.read_at(buffer.get_mut(length..).unwrap_or_default(), length as u64) {
             Ok(0) => break,
@@ -235,7 +236,8 @@ impl Links {
     fn open() -> Result<Self, Errno> {
         let changes = Netlink::open(Protocol::Route, GROUP_LINK)?;
         let ioctl = socket(AddressFamily::Inet, SockType::Datagram, SockFlag::SOCK_CLOEXEC, None)?;
-        let route = Netlink::open(Protocol::Route, 0)?;
+        let mut route = Netlink::open(Protocol::Route, 0)?;
+        route.set_room(SMALL_BYTES);
         let counters = Some(Counters { route, names: HashMap::new() });
         Ok(Self { changes, ioctl, changed: false, speeds: HashMap::new(), counters })
     }
