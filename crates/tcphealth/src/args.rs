@@ -204,14 +204,27 @@ pub(crate) struct ReplayArgs {
     pub(crate) format: TextOrJson,
 }
 
+const WHY_EXAMPLES: &str = "Examples:
+  tcphealth why close-wait-leak
+  tcphealth why close-wait-leak@pid:4711 --at 'yesterday 03:00'
+  tcphealth why retransmit-remote --timeline --since -8h
+";
+
 /// What `why` needs.
 #[derive(Debug, Args)]
+#[command(after_help = WHY_EXAMPLES)]
 pub(crate) struct WhyArgs {
     /// A rule's id, or a finding's (`rule@subject`).
     #[arg(value_name = "RULE|ID")]
     pub(crate) what: String,
     #[command(flatten)]
     pub(crate) look: LookArgs,
+    /// When it began, how it changed and when it ended in a recording, from --since until --at or now.
+    #[arg(long, conflicts_with_all = ["window", "netns"])]
+    pub(crate) timeline: bool,
+    /// Where the timeline begins; a day before its end unless given.
+    #[arg(long, value_name = "TIME", value_parser = when::parse, allow_hyphen_values = true, requires = "timeline")]
+    pub(crate) since: Option<When>,
 }
 
 /// What `states` needs.

@@ -17,6 +17,11 @@ impl When {
     }
 }
 
+/// This moment.
+pub(crate) fn now() -> When {
+    When(Timestamp::now().as_microsecond())
+}
+
 /// Reads one, seen from now and from here.
 pub(crate) fn parse(text: &str) -> Result<When, String> {
     read(text.trim(), &Zoned::now())

@@ -118,3 +118,21 @@ fn sar_and_sadf_tell_of_a_recording() {
     let said = String::from_utf8_lossy(&nothing.stderr).into_owned();
     assert!(nothing.status.code() == Some(1) && said.contains("nothing was recorded at 2026-11-21 03:00:00"), "{said}");
 }
+
+#[test]
+fn a_timeline_says_when_a_finding_began() {
+    let output = run(&["why", "close-wait-leak", "--timeline", "--from", &store(1), "--at", "2026-11-22 16:00"]);
+    let said = String::from_utf8(output.stdout).expect("UTF-8");
+    let lines: Vec<&str> = said.lines().collect();
+    assert!(
+        lines[0].starts_with("close-wait-leak, 2026-11-22 15:49:37+00:00 to 2026-11-22 15:49:49+00:00, "),
+        "{said}"
+    );
+    assert!(lines[1].starts_with("2026-11-22 15:49:37+00:00  undecided "), "{said}");
+    assert!(lines[2].starts_with("2026-11-22 15:49:43+00:00  info      python3 (pid 24075)"), "{said}");
+    let dated = lines.iter().filter(|line| line.starts_with("2026-"));
+    assert_eq!(dated.count(), 2, "{said}");
+    let nothing = run(&["why", "close-wait-leak", "--timeline", "--from", &store(1), "--at", "2026-11-21 03:00 UTC"]);
+    let said = String::from_utf8_lossy(&nothing.stderr).into_owned();
+    assert!(said.contains("nothing was recorded at 2026-11-20 03:00:00") && nothing.status.code() == Some(1), "{said}");
+}

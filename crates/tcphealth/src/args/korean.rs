@@ -102,6 +102,11 @@ const TEXTS: &[(&str, &str)] = &[
         "규칙 하나의 진단과 모든 근거, 없으면 그 이유",
     ),
     ("A rule's id, or a finding's (`rule@subject`)", "규칙의 id 또는 진단의 id(`rule@subject`)"),
+    (
+        "When it began, how it changed and when it ended in a recording, from --since until --at or now",
+        "기록에서 언제 시작되어 어떻게 바뀌고 언제 끝났는지, --since부터 --at이나 지금까지",
+    ),
+    ("Where the timeline begins; a day before its end unless given", "시작 시점. 기본은 끝에서 하루 전"),
     ("Which hop on the way to a peer loses or delays packets", "상대까지 가는 길에서 어느 홉이 패킷을 잃거나 늦추는지"),
     ("The TCP state diagram, with the sockets in each state", "TCP 상태도와 상태별 소켓 수"),
     ("How to print them", "출력 형식"),
@@ -196,6 +201,7 @@ const TEXTS: &[(&str, &str)] = &[
     ),
     (super::EXAMPLES, EXAMPLES),
     (super::SOCKETS_EXAMPLES, SOCKETS_EXAMPLES),
+    (super::WHY_EXAMPLES, WHY_EXAMPLES),
 ];
 
 const EXAMPLES: &str = "예:
@@ -219,6 +225,12 @@ const SOCKETS_EXAMPLES: &str = "예:
   tcphealth sockets state established --sort total_retrans --limit 5 --format json
   tcphealth sockets --at 'yesterday 03:00' --by state,listener
   tcphealth sockets --by netns,state        모든 네트워크 네임스페이스의 소켓
+";
+
+const WHY_EXAMPLES: &str = "예:
+  tcphealth why close-wait-leak
+  tcphealth why close-wait-leak@pid:4711 --at 'yesterday 03:00'
+  tcphealth why retransmit-remote --timeline --since -8h
 ";
 
 /// Headings, and the sentence of the flags that clap makes itself.

@@ -11,6 +11,8 @@ use super::check;
 use crate::args::WhyArgs;
 use crate::speech::{self, Complaint, Speech};
 
+mod timeline;
+
 /// Looks again and prints.
 pub(crate) fn run(args: &WhyArgs, speech: &Speech) -> anyhow::Result<ExitCode> {
     let rule = args.what.split('@').next().unwrap_or_default();
@@ -22,6 +24,10 @@ pub(crate) fn run(args: &WhyArgs, speech: &Speech) -> anyhow::Result<ExitCode> {
         };
         speech::complain(&Complaint(unknown).into(), speech.lang);
         return Ok(ExitCode::from(2));
+    }
+    if args.timeline {
+        timeline::run(args, rule, speech)?;
+        return Ok(ExitCode::SUCCESS);
     }
     let report = if let Some(report) = check::recorded(&args.look)? {
         report

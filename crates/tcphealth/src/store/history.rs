@@ -10,7 +10,7 @@ use tcphealth_core::rules::Limits;
 use tcphealth_core::say;
 use tcphealth_core::snapshot::{Absent, Answers, Counters, Question, Snapshot};
 
-use super::{Sample, Store};
+use super::{Sample, Store, Stream};
 use crate::examine::settle;
 use crate::speech::Complaint;
 use crate::when::When;
@@ -47,7 +47,8 @@ impl Past {
     /// It is damaged, or does not reach back as far as the window.
     pub(crate) fn find(store: &Store, when: When, window: Option<Duration>) -> anyhow::Result<Option<Self>> {
         let window_us = window.map_or(0, |window| i64::try_from(window.as_micros()).unwrap_or(i64::MAX));
-        let looks = store.taken((when.0.saturating_sub(window_us).saturating_sub(SEARCH_US), when.0))?;
+        let Some(from) = begin_of(store, when, window_us)? else { return Ok(None) };
+        let looks = store.taken((from, when.0))?;
         let Some((last, before)) = looks.split_last().filter(|(last, _)| covers(last, when)) else {
             return Ok(None);
         };
@@ -86,6 +87,15 @@ impl Past {
         };
         Ok(settle(first, second, (self.answers.clone(), limits), &mut none)?.0)
     }
+}
+
+/// When the look was taken that is just before the window, so that no other need be read.
+fn begin_of(store: &Store, when: When, window_us: i64) -> anyhow::Result<Option<i64>> {
+    let range = (when.0.saturating_sub(window_us).saturating_sub(SEARCH_US), when.0);
+    let looks = store.picked::<()>(Stream::Census, range, &mut |_, _| None)?;
+    let Some(((last, _), before)) = looks.split_last() else { return Ok(None) };
+    let begin = before.iter().rev().find(|(at, _)| at.wall_us <= last.wall_us.saturating_sub(window_us));
+    Ok(begin.or(before.first()).map(|(at, _)| at.wall_us).or(Some(last.wall_us)))
 }
 
 /// Whether what was seen at a look still tells of this time.
