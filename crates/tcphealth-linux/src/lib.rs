@@ -4,6 +4,7 @@
 //! kept. The modules stand in reading order.
 
 mod clock;
+mod own;
 mod error;
 mod netlink;
 mod qdiscs;
@@ -28,4 +29,5 @@ pub use clock::boot_ns;
 pub use error::{Error, Reason};
 pub use host::{Brief, Host, Pass, Watcher};
 pub use netns::{Namespace, Namespaces};
+pub use own::Cost;
 pub use sockets::Request;

@@ -353,6 +353,9 @@ pub(crate) enum Table {
 /// What `doctor` needs.
 #[derive(Debug, Args)]
 pub(crate) struct DoctorArgs {
+    /// The recording; the usual place unless given.
+    #[arg(long, value_name = "DIR")]
+    pub(crate) from: Option<PathBuf>,
     /// How to print it.
     #[arg(long, value_name = "FORMAT", default_value = "text")]
     pub(crate) format: TextOrJson,

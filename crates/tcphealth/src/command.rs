@@ -39,7 +39,7 @@ pub(crate) fn run(words: Vec<OsString>) -> ExitCode {
         Command::Check(args) => check::run(args, &speech),
         Command::Why(args) => why::run(args, &speech),
         Command::Path(args) => path::run(args, &speech),
-        Command::Record(args) => record::run(args),
+        Command::Record(args) => record::run(args, &speech),
         Command::Replay(args) => replay::run(args, &speech),
         Command::States(args) => states::run(args, &speech),
         Command::Sockets(args) => sockets::run(args, &speech),

@@ -16,7 +16,7 @@ mod history;
 pub(crate) use history::Past;
 pub(crate) use picked::Picked;
 pub(crate) use reader::{Sample, Store};
-pub(crate) use writer::{Keep, Writer};
+pub(crate) use writer::{Keep, Writer, is_written};
 
 /// The versions of what is in a file, the newest first; each that was ever released stays readable. Blocks of version 2 are told
 /// apart from those of version 1 by themselves: a file that is written on is of the newest.

@@ -108,6 +108,29 @@ fn there_is_one_writer() {
     first.wait().expect("it was started");
 }
 
+#[test]
+fn doctor_tells_of_the_recorder() {
+    let place = tempfile::tempdir().expect("a directory");
+    let store = place.path().to_str().expect("UTF-8");
+    let doctor = || json(&run(&["doctor", "--from", store, "--format", "json"]))["recorder"].clone();
+    assert_eq!((&doctor()["running"], &doctor()["bytes"]), (&Value::Bool(false), &Value::Null));
+    let mut child = recorder(place.path());
+    sleep(Duration::from_millis(300));
+    let running = doctor();
+    let status = fs::read_to_string(format!("/proc/{}/status", child.id())).expect("it runs");
+    child.kill().expect("it runs");
+    child.wait().expect("it was started");
+    let peak = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).expect("proc_pid_status(5)");
+    let peak: u64 = peak.trim_end_matches("kB").trim().parse().expect("a number");
+    let number = |field: &str| running[field].as_u64().expect("a number");
+    assert_eq!((&running["running"], number("interval_ms"), number("pauses")), (&Value::Bool(true), 10, 0));
+    assert!(number("census_asked_ms") == 50 && number("census_interval_ms") >= 50, "{running}");
+    assert!(number("resident_kb") <= peak && number("resident_kb") > peak / 2, "{running}, {peak}");
+    assert!(running["cpu_percent"].as_f64().expect("a number") > 0.0, "{running}");
+    let text = String::from_utf8(run(&["doctor", "--from", store]).stdout).expect("UTF-8");
+    assert!(text.contains("no recorder writes to"), "{text}");
+}
+
 /// Begins a fast recording, and waits until it has stored something.
 fn recorder(store: &Path) -> Child {
     let store_text = store.to_str().expect("UTF-8");

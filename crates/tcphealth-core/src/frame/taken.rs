@@ -17,14 +17,20 @@ use crate::snapshot::{
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Meter {
+    /// When it began, µs since 1970; 0 where a recording does not say.
+    pub begun_us: i64,
     /// Time between two looks at the counters, ms.
     pub interval_ms: u64,
+    /// Time between two looks at the sockets that was asked for, ms.
+    pub census_asked_ms: u64,
     /// Time between two looks at the sockets, ms: longer than asked for when one costs much.
     pub census_interval_ms: u64,
     /// CPU time that it has used so far, µs (getrusage).
     pub cpu_us: u64,
-    /// The most memory that it has had resident, kB (getrusage).
+    /// The most memory that it has had resident, kB (`VmHWM`).
     pub resident_kb: u64,
+    /// How often it has paused since it began, because a sample could not be stored.
+    pub pauses: u64,
 }
 
 /// A look without its counters, what was answered to the questions about it, and who took it.
@@ -148,6 +154,13 @@ impl Taken {
         Ok(taken)
     }
 
+    /// What the recorder said of itself in a look that has these leaves: entity, field, value.
+    pub fn meter_of<'a>(leaves: impl IntoIterator<Item = (&'a str, &'a str, Leaf)>) -> Meter {
+        let own = leaves.into_iter().filter(|(entity, field, _)| entity.is_empty() && field.starts_with(METER));
+        let own = unflatten(&own.map(|(_, field, leaf)| (field.to_owned(), leaf)).collect());
+        own.get("meter").and_then(|own| Meter::deserialize(own).ok()).unwrap_or_default()
+    }
+
     /// When it was taken, as its stream has it.
     pub fn moment(&self) -> Moment {
         moment(&self.at)
@@ -160,6 +173,9 @@ impl Taken {
         (Snapshot { identity, at, counters, sysctls, interfaces, census }, answers)
     }
 }
+
+/// How the fields of a [`Meter`] begin.
+const METER: &str = "\u{1f}meter\u{1f}";
 
 /// A time as the streams have it.
 pub fn moment(at: &Stamp) -> Moment {

@@ -1,4 +1,5 @@
-//! `tcphealth doctor`: what can be seen on this host, found out by trying; what is missing, and how to get it.
+//! `tcphealth doctor`: what can be seen on this host, found out by trying; what is missing, and how to get it; what the recorder
+//! does and costs.
 
 use std::collections::BTreeSet;
 use std::fmt::Write;
@@ -15,6 +16,10 @@ use tcphealth_linux::{Host, Pass, Request};
 
 use crate::args::{DoctorArgs, TextOrJson};
 use crate::speech::{self, Speech};
+use crate::store;
+use recorder::Recorder;
+
+mod recorder;
 
 /// Something that was tried.
 struct Trial {
@@ -47,9 +52,10 @@ pub(crate) fn run(args: &DoctorArgs, speech: &Speech) -> anyhow::Result<ExitCode
     trials.extend(watched(&mut host)?);
     trials.push(other_namespaces());
     trials.push(walk());
+    let recorder = Recorder::of(&args.from.clone().unwrap_or_else(store::default_dir))?;
     let text = match args.format {
-        TextOrJson::Text => text(&snapshot, &trials, speech),
-        TextOrJson::Json => json(&snapshot, &trials, speech),
+        TextOrJson::Text => format!("{}\n{}", text(&snapshot, &trials, speech), recorder.text(speech)),
+        TextOrJson::Json => json(&snapshot, &trials, &recorder, speech),
     };
     speech::print(&text)?;
     Ok(ExitCode::SUCCESS)
@@ -171,7 +177,7 @@ fn text(snapshot: &Snapshot, trials: &[Trial], speech: &Speech) -> String {
     text
 }
 
-fn json(snapshot: &Snapshot, trials: &[Trial], speech: &Speech) -> String {
+fn json(snapshot: &Snapshot, trials: &[Trial], recorder: &Recorder, speech: &Speech) -> String {
     let (identity, lang) = (&snapshot.identity, speech.machine_lang);
     let trials: Vec<_> = trials
         .iter()
@@ -182,6 +188,6 @@ fn json(snapshot: &Snapshot, trials: &[Trial], speech: &Speech) -> String {
         })
         .collect();
     let root = json!({ "schema": "tcphealth.doctor/1", "hostname": identity.hostname, "kernel": identity.kernel,
-                       "netns": identity.netns, "first_netns": identity.first_netns, "sights": trials });
+                       "netns": identity.netns, "first_netns": identity.first_netns, "sights": trials, "recorder": recorder.json() });
     format!("{root:#}\n")
 }

@@ -7,7 +7,6 @@ use std::time::Duration;
 use jiff::Timestamp;
 use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
-use nix::sys::resource::{UsageWho, getrusage};
 use nix::sys::signal::{SigSet, Signal};
 use nix::sys::signalfd::{SfdFlags, SignalFd};
 use std::os::fd::AsFd;
@@ -16,19 +15,21 @@ use tcphealth_core::frame::leaves::{Slots, split};
 use tcphealth_core::frame::taken::{Meter, Taken, counter_leaves};
 use tcphealth_core::frame::totals::{PERIOD_US, Totals};
 use tcphealth_core::rules::Limits;
+use tcphealth_core::say;
 use tcphealth_core::snapshot::{Answers, Counters, Marks, Question, Snapshot};
-use tcphealth_linux::{Host, Pass, boot_ns};
+use tcphealth_core::words::{Lang, Message};
+use tcphealth_linux::{Cost, Host, Pass, boot_ns};
 
 use super::check;
 use crate::args::RecordArgs;
 use crate::config;
 use crate::examine::{ANSWER_BUDGET, settle};
+use crate::speech::Speech;
 use crate::store::{self, Keep, Stream, Writer};
+use pace::Pace;
 
-/// The share of one CPU that looks at the sockets may take.
-const SHARE: f64 = 0.01;
-/// The looks at the sockets are never further apart than this, ns.
-const CENSUS_MAX_NS: u64 = 160_000_000_000;
+mod pace;
+
 /// After so many intervals without a look (suspend, a stopped process) nothing is compared across.
 const INTERVALS_MAX: u64 = 3;
 /// What power may cost, ns.
@@ -37,7 +38,7 @@ const SYNC_NS: u64 = 10_000_000_000;
 const ANSWER_NS: u64 = 60_000_000_000;
 
 /// Records until told to stop.
-pub(crate) fn run(args: &RecordArgs) -> anyhow::Result<ExitCode> {
+pub(crate) fn run(args: &RecordArgs, speech: &Speech) -> anyhow::Result<ExitCode> {
     let stop = Stop::new()?;
     let directory = args.store.clone().unwrap_or_else(store::default_dir);
     let keep = Keep { days: args.max_days, bytes: args.max_bytes };
@@ -52,7 +53,10 @@ pub(crate) fn run(args: &RecordArgs) -> anyhow::Result<ExitCode> {
         answers: Answers::new(),
         asked_ns: 0,
         pace: Pace::new(args),
+        begun_us: Timestamp::now().as_microsecond(),
         paused: false,
+        pauses: 0,
+        lang: speech.lang,
         synced_ns: boot_ns(),
     };
     let span = args.duration.or(args.once.then_some(args.census)).map_or(u64::MAX, ns);
@@ -75,44 +79,6 @@ fn ns(time: Duration) -> u64 {
     u64::try_from(time.as_nanos()).unwrap_or(u64::MAX)
 }
 
-/// When to look.
-struct Pace {
-    interval_ns: u64,
-    census_min_ns: u64,
-    census_ns: u64,
-    next_census_ns: u64,
-    once: bool,
-}
-
-impl Pace {
-    fn new(args: &RecordArgs) -> Self {
-        let interval_ns = ns(args.interval);
-        let census_ns = ns(args.census).max(interval_ns);
-        Self { interval_ns, census_min_ns: census_ns, census_ns, next_census_ns: 0, once: args.once }
-    }
-
-    /// The next full interval of the boot clock.
-    fn next(&self, now_ns: u64) -> u64 {
-        let next = (now_ns / self.interval_ns).saturating_add(1).saturating_mul(self.interval_ns);
-        if self.once { u64::MAX } else { next }
-    }
-
-    /// A look has begun at `now_ns`; the next one is a whole number of intervals away. A tick that is a little early is it.
-    fn looked(&mut self, now_ns: u64) {
-        self.next_census_ns = now_ns.saturating_add(self.census_ns).saturating_sub(self.interval_ns / 2);
-    }
-
-    /// Looks that cost too much are made half as often, and cheap ones more often again.
-    fn adapt(&mut self, cost_us: u64) {
-        let allowed_us = |census_ns: u64| census_ns as f64 / 1000.0 * SHARE;
-        if cost_us as f64 > allowed_us(self.census_ns) {
-            self.census_ns = (self.census_ns * 2).min(CENSUS_MAX_NS.max(self.census_min_ns));
-        } else if (cost_us as f64) < allowed_us(self.census_ns) / 4.0 {
-            self.census_ns = (self.census_ns / 2).max(self.census_min_ns);
-        }
-    }
-}
-
 struct Recorder {
     host: Host,
     limits: Limits,
@@ -124,14 +90,17 @@ struct Recorder {
     answers: Answers,
     asked_ns: u64,
     pace: Pace,
+    begun_us: i64,
     paused: bool,
+    pauses: u64,
+    lang: Lang,
     synced_ns: u64,
 }
 
 impl Recorder {
     /// One look at the counters, or at everything.
     fn tick(&mut self) {
-        if boot_ns() >= self.pace.next_census_ns {
+        if self.pace.is_due(boot_ns()) {
             self.census();
         } else {
             let counters = self.host.counters();
@@ -152,23 +121,39 @@ impl Recorder {
         });
         match stored {
             Ok(()) if self.paused => {
-                eprintln!("tcphealth: recording again");
                 self.paused = false;
+                self.tell(&say! { en: "recording again", ko: "기록을 다시 시작함" });
             }
             Err(error) if !self.paused => {
-                eprintln!("tcphealth: recording pauses: {error:#}");
                 self.paused = true;
+                self.pauses += 1;
+                self.tell(
+                    &say! { en: "recording pauses: {why}", ko: "기록을 멈춤: {why}", why = format!("{error:#}") },
+                );
             }
             _ => {}
         }
     }
 
+    fn tell(&self, words: &Message) {
+        eprintln!("tcphealth: {}", words.get(self.lang));
+    }
+
     fn census(&mut self) {
-        let (now_ns, cost_us) = (boot_ns(), cpu_us());
+        let (now_ns, before) = (boot_ns(), Cost::now());
         self.pace.looked(now_ns);
         let stored = self.look(now_ns);
         self.report(stored);
-        self.pace.adapt(cpu_us().saturating_sub(cost_us));
+        let cost_us = Cost::now().cpu_us.saturating_sub(before.cpu_us);
+        let census = self.before.as_ref().and_then(|(look, _)| look.census.as_ref().ok());
+        let sockets = census.map_or(0, |census| census.states.total());
+        if self.pace.adapt(cost_us, sockets) {
+            self.tell(&say! {
+                en: "the last look at {sockets} sockets took {ms} ms of CPU: from now on every {seconds} s",
+                ko: "소켓 {sockets}개를 보는 데 CPU {ms} ms가 듦. 이제 {seconds}초마다 봄",
+                ms = cost_us / 1000, seconds = self.pace.census_ns / 1_000_000_000
+            });
+        }
     }
 
     fn look(&mut self, now_ns: u64) -> anyhow::Result<()> {
@@ -227,27 +212,21 @@ impl Recorder {
     }
 
     fn meter(&self) -> Meter {
-        let usage = getrusage(UsageWho::RUSAGE_SELF).ok();
+        let Cost { cpu_us, resident_kb } = Cost::now();
         Meter {
+            begun_us: self.begun_us,
             interval_ms: self.pace.interval_ns / 1_000_000,
+            census_asked_ms: self.pace.census_min_ns / 1_000_000,
             census_interval_ms: self.pace.census_ns / 1_000_000,
-            cpu_us: cpu_us(),
-            resident_kb: usage.map_or(0, |usage| usage.max_rss().unsigned_abs()),
+            cpu_us,
+            resident_kb,
+            pauses: self.pauses,
         }
     }
 }
 
 fn store_counters(writer: &mut Writer, at: Moment, counters: &Counters) -> anyhow::Result<()> {
     writer.append(Stream::Counters, at, &mut |each| counter_leaves(counters, each))
-}
-
-/// CPU time of this process so far, µs.
-fn cpu_us() -> u64 {
-    getrusage(UsageWho::RUSAGE_SELF).map_or(0, |usage| {
-        let us =
-            |time: nix::sys::time::TimeVal| time.tv_sec().unsigned_abs() * 1_000_000 + time.tv_usec().unsigned_abs();
-        us(usage.user_time()) + us(usage.system_time())
-    })
 }
 
 /// SIGTERM, SIGINT and SIGHUP as something to wait for.

@@ -112,6 +112,12 @@ impl Day {
         &self.path
     }
 
+    /// Its size, with what is in the log only so far, bytes.
+    pub(super) fn bytes(&self) -> anyhow::Result<u64> {
+        let size = "SELECT page_count * page_size FROM pragma_page_count, pragma_page_size";
+        Ok(self.sql.query_row(size, [], |row| row.get::<_, i64>(0))?.unsigned_abs())
+    }
+
     /// Stores one sample as it differs from the one before, and the words that are new with it; returns its sum.
     pub(super) fn append(&mut self, sum_before: u32, row: &LiveRow<'_>) -> rusqlite::Result<u32> {
         let sum = sum::of_row(sum_before, row, &self.names);

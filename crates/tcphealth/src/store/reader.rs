@@ -9,7 +9,7 @@ use jiff::Timestamp;
 use jiff::tz::TimeZone;
 use tcphealth_core::frame::block::Moment;
 use tcphealth_core::frame::leaves::Leaf;
-use tcphealth_core::frame::taken::{self, Taken};
+use tcphealth_core::frame::taken::{self, Meter, Taken};
 use tcphealth_core::say;
 use tcphealth_core::snapshot::Counters;
 
@@ -81,6 +81,22 @@ impl Store {
         })?;
         all.sort_by_key(|sample| sample.at.wall_us);
         Ok(all)
+    }
+
+    /// What the recorder said of itself between two times.
+    pub(crate) fn meters(&self, range: (i64, i64)) -> anyhow::Result<Vec<Sample<Meter>>> {
+        let mut all = Vec::new();
+        self.samples(Stream::Census, range, &mut |at, leaves, _| {
+            all.push(Sample { at, said: Taken::meter_of(leaves) });
+            Ok(())
+        })?;
+        all.sort_by_key(|sample| sample.at.wall_us);
+        Ok(all)
+    }
+
+    /// Bytes of all days together.
+    pub(crate) fn bytes(&self) -> anyhow::Result<u64> {
+        self.days.iter().map(|(_, path)| Day::read(path)?.bytes()).sum()
     }
 
     fn samples(&self, stream: Stream, range: (i64, i64), each: &mut Each<'_>) -> anyhow::Result<()> {

@@ -56,12 +56,20 @@ pub(crate) struct Writer {
     _lock: Flock<File>,
 }
 
+const LOCK: &str = "lock";
+
+/// Whether a recorder writes to a directory now.
+pub(crate) fn is_written(directory: &Path) -> bool {
+    let Ok(lock) = File::open(directory.join(LOCK)) else { return false };
+    matches!(Flock::lock(lock, FlockArg::LockSharedNonblock), Err((_, Errno::EWOULDBLOCK)))
+}
+
 impl Writer {
     /// Takes the directory, makes it when it is not there, and puts in order what a crash may have left.
     pub(crate) fn new(directory: &Path, keep: Keep) -> anyhow::Result<Self> {
         let place = || directory.display().to_string();
         fs::create_dir_all(directory).with_context(place)?;
-        let lock = File::options().create(true).append(true).open(directory.join("lock")).with_context(place)?;
+        let lock = File::options().create(true).append(true).open(directory.join(LOCK)).with_context(place)?;
         let lock = Flock::lock(lock, FlockArg::LockExclusiveNonblock).map_err(|(_, error)| match error {
             Errno::EWOULDBLOCK => Complaint(say! {
                 en: "{place}: another recorder writes here",
