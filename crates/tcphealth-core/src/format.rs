@@ -5,7 +5,6 @@
 use crate::report::{Report, Survey};
 use crate::words::Lang;
 
-mod instant;
 mod json;
 mod layout;
 mod nagios;
@@ -16,7 +15,7 @@ mod why;
 #[cfg(test)]
 mod tests;
 
-pub use instant::rfc3339;
+pub use crate::snapshot::rfc3339;
 pub use json::line as json_line;
 pub use layout::{cut, pad, width, wrap};
 pub use text::headline;

@@ -84,6 +84,8 @@ impl Article {
 }
 
 const WHAT: Text = text! { en: "Counts", ko: "세는 것" };
+/// What `check --every` and a recording add to a rule's levels.
+pub const SEVERAL_WINDOWS: Text = text! { en: "What several windows add", ko: "여러 구간이 더하는 수준" };
 const SOURCES: Text = text! { en: "Sources", ko: "출처" };
 
 /// Every article: rules, states, sar's reports and columns, words, counters.
@@ -100,12 +102,16 @@ fn of_rule(rule: &Rule) -> Article {
         word: rule.id.to_owned(),
         spellings: Vec::new(),
         title: rule.trouble.into(),
-        parts: vec![
-            Part::new(text! { en: "What it sees", ko: "무엇을 보는가" }, page.sees),
-            Part::new(text! { en: "Why it matters", ko: "왜 중요한가" }, page.matters),
-            Part::new(text! { en: "What to do", ko: "할 일" }, page.act),
-            Part::same(SOURCES, page.sources.to_owned()),
-        ],
+        parts: [
+            Some(Part::new(text! { en: "What it sees", ko: "무엇을 보는가" }, page.sees)),
+            rules::chronic_words(rule.id).map(|body| Part { heading: SEVERAL_WINDOWS, body }),
+            Some(Part::new(text! { en: "Why it matters", ko: "왜 중요한가" }, page.matters)),
+            Some(Part::new(text! { en: "What to do", ko: "할 일" }, page.act)),
+            Some(Part::same(SOURCES, page.sources.to_owned())),
+        ]
+        .into_iter()
+        .flatten()
+        .collect(),
     }
 }
 

@@ -69,9 +69,11 @@ mod interface_drops;
 mod interface_saturated;
 mod softnet_drops;
 
+mod chronic;
 mod class;
 mod connecting;
 mod held;
+mod history;
 mod judge;
 mod known;
 mod limits;
@@ -92,7 +94,9 @@ mod tests_all;
 #[cfg(test)]
 mod simulation;
 
+pub use chronic::words_of as chronic_words;
 pub use class::{Class, Classed, class_of};
+pub use history::History;
 pub use judge::{Judgement, judge, reason_of};
 pub use known::Known;
 pub use limits::{Limit, Limits, UnknownLimit};

@@ -13,6 +13,7 @@ mod answers;
 mod census;
 mod counters;
 mod fold;
+mod instant;
 mod trim;
 mod over;
 mod socket;
@@ -28,6 +29,7 @@ pub use census::{
 };
 pub use counters::{Counters, Names, Table};
 pub use fold::Fold;
+pub use instant::rfc3339;
 pub use socket::{Endpoint, SkMem, Socket, State, Timer};
 pub use tcp_info::{FIELDS, Field, TcpInfo};
 

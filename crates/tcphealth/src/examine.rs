@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use tcphealth_core::report::Report;
-use tcphealth_core::rules::{ALL, Limits, judge, summary};
+use tcphealth_core::rules::{ALL, History, Limits, judge, summary};
 use tcphealth_core::snapshot::{Absent, Answers, Census, Marks, Question, Snapshot, Stamp, Watch};
 use tcphealth_core::window::Window;
 use tcphealth_linux::{Host, Pass, Watcher, boot_ns};
@@ -35,6 +35,8 @@ pub(crate) struct Examiner<'a> {
     pub(crate) host: &'a mut Host,
     /// The limits in force.
     pub(crate) limits: &'a Limits,
+    /// The windows before.
+    pub(crate) history: History,
     /// What else happens.
     pub(crate) meanwhile: &'a mut dyn Meanwhile,
 }
@@ -86,22 +88,22 @@ impl Examiner<'_> {
         let host = &mut *self.host;
         let mut ask =
             |asked: BTreeSet<Question>, answers: &mut Answers| Ok(host.answer(&asked, answers, ANSWER_BUDGET)?);
-        Ok(settle(first, second, (answers, self.limits), &mut ask)?.0)
+        Ok(settle((first, second), &mut self.history, (answers, self.limits), &mut ask)?.0)
     }
 }
 
 /// Finds answers and adds them.
 pub(crate) type Find<'a> = dyn FnMut(BTreeSet<Question>, &mut Answers) -> anyhow::Result<()> + 'a;
 
-/// Judges, answers what the rules ask, and judges again; also returns what was known in the end.
+/// Judges, answers what the rules ask, and judges again; also returns what was known in the end. The window joins those before it.
 pub(crate) fn settle(
-    first: &Snapshot,
-    second: Option<&Snapshot>,
+    (first, second): (&Snapshot, Option<&Snapshot>),
+    history: &mut History,
     (mut answers, limits): (Answers, &Limits),
     find: &mut Find<'_>,
 ) -> anyhow::Result<(Report, Answers)> {
     for _ in 0..ROUNDS {
-        let asked = judge(&window(first, second, &answers)?, limits).asked();
+        let asked = judge(&window(first, second, &answers)?, history, limits).asked();
         let new: BTreeSet<Question> = asked.into_iter().filter(|asked| !answers.contains_key(asked)).collect();
         if new.is_empty() {
             break;
@@ -109,7 +111,9 @@ pub(crate) fn settle(
         find(new.into_iter().take(QUESTIONS_MAX).collect(), &mut answers)?;
     }
     let window = window(first, second, &answers)?;
-    let report = summary(&window, judge(&window, limits), limits);
+    let judgement = judge(&window, history, limits);
+    history.add(&window, &judgement);
+    let report = summary(&window, judgement, limits);
     Ok((report, answers))
 }
 

@@ -13,6 +13,9 @@ pub fn finding_in_full(finding: &Finding, number: usize, style: &Style) -> Strin
     page.lines.push(format!("   {}", finding.id()));
     page.paragraph("   ", finding.summary.get(style.lang));
     page.section(CAUSE, std::slice::from_ref(&finding.cause));
+    if let Some(since) = &finding.since {
+        page.section(text! { en: "since", ko: "시작 시각" }, &[Message::same(since)]);
+    }
     page.evidence(&finding.evidence);
     page.advice(NOW, &finding.now);
     page.advice(REPAIR, &finding.repair);

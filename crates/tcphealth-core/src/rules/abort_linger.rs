@@ -100,7 +100,7 @@ fn finding(window: &Window, limits: &Limits, count: u64, subject: Subject) -> Fi
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::rules::testing::{Example, Scene};
+    use crate::rules::testing::{Example, Scene, levels};
     use crate::snapshot::Socket;
 
     fn scene(aborts: u64, closes: u64) -> Scene {
@@ -119,5 +119,14 @@ mod tests {
         assert_eq!(scene(10, 20).build().severity(&RULE), Some(Severity::Warning));
         assert_eq!(scene(10, 21).build().severity(&RULE), Some(Severity::Info));
         assert_eq!(example().findings(&RULE)[0].subject.pid, Some(42));
+    }
+
+    #[test]
+    fn the_mean_of_ten_minutes_counts_between_its_bursts() {
+        let bursts = levels(&RULE, 61, |n| scene(n % 2 * 20, n % 2 * 20).build());
+        assert_eq!(
+            bursts[56..],
+            [None, Some(Severity::Warning), None, Some(Severity::Warning), Some(Severity::Warning)]
+        );
     }
 }

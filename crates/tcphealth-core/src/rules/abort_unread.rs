@@ -113,7 +113,7 @@ fn finding(window: &Window, limits: &Limits, count: u64, subject: Subject) -> Fi
 mod tests {
     use super::super::resetting::tests::{closed, hearing, reset};
     use super::*;
-    use crate::rules::testing::{Example, Scene};
+    use crate::rules::testing::{Example, Scene, last_two};
     use crate::snapshot::Socket;
 
     fn scene(aborts: u64, closes: u64) -> Scene {
@@ -154,5 +154,11 @@ mod tests {
         let died = (0..9).map(|n| closed("192.0.2.1:90", &format!("198.51.100.9:{}", 1024 + n), 99, n)).collect();
         let died = hearing(two(), Watch::Closed, died, Vec::new());
         assert_eq!(died.build().findings(&RULE)[0].subject.pid, Some(43));
+    }
+
+    #[test]
+    fn a_twentieth_for_ten_minutes_is_a_warning() {
+        assert_eq!(last_two(&RULE, 60, |_| scene(5, 100).build()), [Some(Severity::Info), Some(Severity::Warning)]);
+        assert_eq!(last_two(&RULE, 60, |_| scene(4, 100).build()), [Some(Severity::Info); 2]);
     }
 }

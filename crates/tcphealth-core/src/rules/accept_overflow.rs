@@ -346,7 +346,7 @@ fn avoid(window: &Window, limits: &Limits, overflow: &Overflow) -> Vec<Message> 
 #[cfg(test)]
 pub(super) mod tests {
     use super::*;
-    use crate::rules::testing::{Example, Scene};
+    use crate::rules::testing::{Example, Scene, levels};
     use crate::snapshot::{SkMem, Socket};
 
     /// A full queue of 16 on which this many connections overflowed, while this many were accepted.
@@ -442,5 +442,23 @@ pub(super) mod tests {
         let heard = crate::snapshot::Heard { listener_queues: vec![(cookie, 17)], ..Default::default() };
         example.answers.insert(Question::Watch(Watch::Listeners), Ok(crate::snapshot::Fact::Heard(heard)));
         assert_eq!(example.findings(&RULE)[0].subject.pid, Some(42));
+    }
+
+    #[test]
+    fn the_mean_of_a_minute_counts_between_its_bursts() {
+        assert_eq!(
+            levels(&RULE, 7, |n| overflowing(n % 2 * 20, 1000)),
+            [
+                None,
+                Some(Severity::Warning),
+                None,
+                Some(Severity::Warning),
+                None,
+                Some(Severity::Warning),
+                Some(Severity::Warning)
+            ]
+        );
+        let bursts = levels(&RULE, 7, |n| overflowing(n % 2 * 100, 10_000));
+        assert_eq!(bursts[4..], [None, Some(Severity::Critical), Some(Severity::Critical)]);
     }
 }

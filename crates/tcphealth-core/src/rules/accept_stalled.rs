@@ -196,7 +196,7 @@ fn advise(finding: &mut Finding, owner: Option<&Owner>) {
 #[cfg(test)]
 pub(super) mod tests {
     use super::*;
-    use crate::rules::testing::{Example, Scene};
+    use crate::rules::testing::{Example, Scene, last_two};
     use crate::snapshot::{Socket, State};
 
     fn waiting(n: u16, state: State) -> Socket {
@@ -247,5 +247,10 @@ pub(super) mod tests {
     fn the_state_of_the_process_makes_it_certain() {
         let confidence = |state| scene(3, 3, state).build().findings(&RULE)[0].confidence;
         assert!(confidence('T') >= 0.95 && confidence('S') < 0.95 && confidence('S') >= 0.75);
+    }
+
+    #[test]
+    fn a_single_connection_that_waits_half_a_minute_is_a_warning() {
+        assert_eq!(last_two(&RULE, 3, |_| scene(1, 1, 'T').build()), [None, Some(Severity::Warning)]);
     }
 }

@@ -102,7 +102,7 @@ fn finding(severity: Severity, bad: u64, share: f64) -> Finding {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::rules::testing::{Example, Scene};
+    use crate::rules::testing::{Example, Scene, levels};
 
     fn corrupted(bad: u64, received: u64) -> Example {
         Scene::new().grew(BAD.0, bad).grew(RECEIVED.0, received).build()
@@ -122,5 +122,12 @@ mod tests {
         assert_eq!([severity(3, 3_000_000), severity(3, 2_999_999)], [Some(Severity::Info), Some(Severity::Warning)]);
         assert_eq!([severity(9, 1_000), severity(10, 1_000)], [Some(Severity::Warning), Some(Severity::Critical)]);
         assert_eq!([severity(10, 100_000), severity(10, 99_999)], [Some(Severity::Warning), Some(Severity::Critical)]);
+    }
+
+    #[test]
+    fn one_in_each_of_two_windows_is_a_warning() {
+        assert_eq!(levels(&RULE, 2, |_| corrupted(1, 1_000)), [Some(Severity::Info), Some(Severity::Warning)]);
+        let apart = levels(&RULE, 3, |n| corrupted(1 - n % 2, 1_000));
+        assert_eq!(apart, [Some(Severity::Info), None, Some(Severity::Info)]);
     }
 }

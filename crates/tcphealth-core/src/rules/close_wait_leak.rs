@@ -188,7 +188,7 @@ fn with_evidence(finding: Finding, window: &Window, group: &Group, process: Opti
 #[cfg(test)]
 pub(super) mod tests {
     use super::*;
-    use crate::rules::testing::{Example, Scene};
+    use crate::rules::testing::{Example, Scene, last_two};
 
     /// A server at :80, with descriptors in use.
     fn server(fds: u64) -> Scene {
@@ -292,5 +292,21 @@ pub(super) mod tests {
         let scene = scene(100, 20, 5, 0).each(40, |scene, n| other(scene, 100 + n));
         let findings = scene.build().findings(&RULE);
         assert_eq!(findings.iter().map(|finding| finding.subject.pid).collect::<Vec<_>>(), [Some(42)]);
+    }
+
+    #[test]
+    fn ten_that_grow_for_a_minute_are_a_warning() {
+        assert_eq!(
+            last_two(&RULE, 6, |n| scene(100, 10 + n as u16, 1, 0).build()),
+            [Some(Severity::Info), Some(Severity::Warning)]
+        );
+        assert_eq!(last_two(&RULE, 6, |_| scene(100, 15, 0, 0).build()), [Some(Severity::Info); 2]);
+    }
+
+    #[test]
+    fn descriptors_that_end_within_the_hour_are_critical() {
+        // Six a second for a minute: 540 more last 90 s.
+        let leak = |n: u64| scene(100 + 60 * n, 10 + n as u16, 1, 0).build();
+        assert_eq!(last_two(&RULE, 7, leak), [Some(Severity::Warning), Some(Severity::Critical)]);
     }
 }

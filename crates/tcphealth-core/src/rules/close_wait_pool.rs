@@ -159,7 +159,7 @@ fn advise(finding: &mut Finding, group: &Group) {
 #[cfg(test)]
 pub(super) mod tests {
     use super::*;
-    use crate::rules::testing::{Example, Scene};
+    use crate::rules::testing::{Example, Scene, last_two};
 
     fn socket(n: u16, state: State) -> Socket {
         let local = format!("192.0.2.1:{}", 40_000 + n);
@@ -208,5 +208,13 @@ pub(super) mod tests {
     fn the_process_and_the_server_are_named() {
         let finding = &example().findings(&RULE)[0];
         assert_eq!((finding.subject.pid, finding.subject.remote.as_deref()), (Some(42), Some("198.51.100.9:8080")));
+    }
+
+    #[test]
+    fn ten_that_grow_for_a_minute_are_a_warning() {
+        assert_eq!(
+            last_two(&RULE, 6, |n| scene(10 + n as u16, 40, 50).build()),
+            [Some(Severity::Info), Some(Severity::Warning)]
+        );
     }
 }

@@ -153,6 +153,7 @@ fn destination_finding(
         say! { en: "{place} refused connections for a moment, or a few of them", ko: "{place}이(가) 잠시 또는 일부 연결을 거부함", place = name }
     };
     let finding = Finding {
+        size: count as f64,
         cause: say! {
             en: "{name} answers SYNs with a reset at once: the host and the network are fine, the service is down, restarting, or listens \
                  on another address or port. The last {count} in a row were refused.",
@@ -210,6 +211,7 @@ fn by_counters(window: &Window, limits: &Limits) -> Option<Finding> {
         failed = failed, opens = opens
     };
     let finding = Finding {
+        size: failed as f64,
         cause: say! {
             en: "they failed without a SYN sent again and without an ICMP error: a peer answered with a reset, because nothing listens on \
                  its port. Which one, the counters do not tell; nobody listened while the sockets died.",
@@ -249,7 +251,7 @@ fn base(severity: Severity, subject: Subject, summary: crate::words::Message) ->
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::rules::testing::{Example, Scene, endpoint};
+    use crate::rules::testing::{Example, Scene, endpoint, last_two};
     use crate::snapshot::{Fact, Socket};
 
     const SECOND: u64 = 1_000_000_000;
@@ -335,5 +337,14 @@ mod tests {
         assert_eq!(counters(10, 20).grew(SYN_RETRANS.0, 1).build().severity(&RULE), None);
         assert_eq!(counters(10, 20).grew("Icmp.InDestUnreachs", 1).build().severity(&RULE), None);
         assert_eq!(counters(10, 20).grew(EMBRYONIC_RSTS.0, 10).build().severity(&RULE), None);
+    }
+
+    #[test]
+    fn one_a_second_for_half_a_minute_is_a_warning() {
+        assert_eq!(
+            last_two(&RULE, 3, |_| hearing(refused(10, 7_001)).build()),
+            [Some(Severity::Info), Some(Severity::Warning)]
+        );
+        assert_eq!(last_two(&RULE, 3, |_| hearing(refused(9, 7_001)).build()), [Some(Severity::Info); 2]);
     }
 }

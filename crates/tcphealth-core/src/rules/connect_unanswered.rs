@@ -145,7 +145,7 @@ fn cause(window: &Window, target: &Waiting) -> Message {
 #[cfg(test)]
 pub(super) mod tests {
     use super::*;
-    use crate::rules::testing::{Example, Scene};
+    use crate::rules::testing::{Example, Scene, levels};
     use crate::snapshot::{Socket, Timer};
 
     pub(crate) fn waiting(number: u16, remote: &str) -> Socket {
@@ -213,5 +213,14 @@ pub(super) mod tests {
         assert!(found[0].cause.en.contains("port 443 of the same host does answer"), "{}", found[0].cause.en);
         let v6 = Scene::new().owner(1, 42, "app").each(3, |scene, n| scene.born(waiting(n, "[2001:db8::7]:9000")));
         assert_eq!(v6.build().findings(&RULE)[0].subject.remote.as_deref(), Some("[2001:db8::7]:9000"));
+    }
+
+    #[test]
+    fn half_a_minute_without_an_answer_is_critical_however_few_try() {
+        let one = |_| Scene::new().owner(1, 42, "app").still(&waiting(0, "198.51.100.7:9000")).build();
+        let warning = Some(Severity::Warning);
+        assert_eq!(levels(&RULE, 3, one), [warning, warning, Some(Severity::Critical)]);
+        let some_get_through = |_| scene(3).born(open(0, "198.51.100.7:9000")).build();
+        assert_eq!(levels(&RULE, 4, some_get_through), [warning; 4]);
     }
 }

@@ -210,7 +210,7 @@ fn with_evidence(finding: Finding, churn: &Churn) -> Finding {
 mod tests {
     use super::*;
     use crate::rules::ports_running_out::tests::even;
-    use crate::rules::testing::{Example, Scene};
+    use crate::rules::testing::{Example, Scene, last_two};
     use crate::snapshot::Socket;
 
     /// So many TIME_WAIT a second for so long, beside one new live connection with this round trip.
@@ -268,5 +268,13 @@ mod tests {
         let lasting = Socket::tcp(State::Established, "192.0.2.1:60000", "192.0.2.9:80").inode(77);
         let scene = client(300, 12, 20_000).still(&lasting);
         assert_eq!(scene.build().severity(&RULE), Some(Severity::Info));
+    }
+
+    #[test]
+    fn a_minute_at_half_a_connection_that_waits_is_a_warning() {
+        assert_eq!(
+            last_two(&RULE, 6, |_| client(50, 60, 10_000).build()),
+            [Some(Severity::Info), Some(Severity::Warning)]
+        );
     }
 }

@@ -165,7 +165,7 @@ fn advise(finding: &mut Finding, pid: u32, limit: u64) {
 pub(super) mod tests {
     use super::*;
     use crate::report::Verdict;
-    use crate::rules::testing::{Example, Scene};
+    use crate::rules::testing::{Example, Scene, last_two};
     use crate::snapshot::{Socket, State};
 
     fn scene(fds: u64, queue: u16) -> Scene {
@@ -213,5 +213,13 @@ pub(super) mod tests {
     fn descriptors_that_may_not_be_counted_decide_nothing() {
         let process = Process { pid: 42, comm: "web".into(), fds: None, fd_limit: Some(1000), ..Process::default() };
         assert!(scene(0, 5).process(process).build().is_undecided(&RULE));
+    }
+
+    #[test]
+    fn growth_that_ends_within_the_hour_is_a_warning() {
+        // One a second for a minute: 840 more last 14 minutes. One in ten seconds: more than two hours.
+        let growing = |by: u64| last_two(&RULE, 7, move |n| scene(100 + by * n, 0).build());
+        assert_eq!(growing(10), [None, Some(Severity::Warning)]);
+        assert_eq!(growing(1), [None, None]);
     }
 }

@@ -177,7 +177,7 @@ fn advise(finding: &mut Finding) {
 #[cfg(test)]
 pub(super) mod tests {
     use super::*;
-    use crate::rules::testing::{Example, Scene};
+    use crate::rules::testing::{Example, Scene, last_two};
     use crate::snapshot::Socket;
 
     fn waiting(n: u16, host: u16) -> Socket {
@@ -229,5 +229,14 @@ pub(super) mod tests {
         assert_eq!(level(250), Some(Severity::Warning));
         assert_eq!(level(499), Some(Severity::Warning));
         assert_eq!(level(500), Some(Severity::Critical));
+    }
+
+    #[test]
+    fn a_hundred_that_grow_over_three_windows_are_a_warning() {
+        assert_eq!(
+            last_two(&RULE, 3, |n| scene(100 + n as u16, 200).build()),
+            [Some(Severity::Info), Some(Severity::Warning)]
+        );
+        assert_eq!(last_two(&RULE, 3, |_| scene(100, 200).build()), [Some(Severity::Info); 2]);
     }
 }

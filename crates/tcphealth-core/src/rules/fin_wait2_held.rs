@@ -129,7 +129,7 @@ fn advise(finding: &mut Finding) {
 #[cfg(test)]
 pub(super) mod tests {
     use super::*;
-    use crate::rules::testing::{Example, Scene};
+    use crate::rules::testing::{Example, Scene, last_two};
 
     fn socket(n: u16, state: State) -> Socket {
         let local = format!("192.0.2.1:{}", 40_000 + n);
@@ -174,5 +174,13 @@ pub(super) mod tests {
         let example = scene.each(20, |scene, n| scene.still(&client(n).inode(9))).build();
         let subject = &example.findings(&RULE)[0].subject;
         assert_eq!((subject.pid, subject.remote.as_deref()), (Some(42), Some("198.51.100.7")));
+    }
+
+    #[test]
+    fn fifty_for_five_minutes_or_ten_that_grow_are_a_warning() {
+        assert_eq!(last_two(&RULE, 30, |_| scene(50, 51, 0).build()), [Some(Severity::Info), Some(Severity::Warning)]);
+        let info = Some(Severity::Info);
+        assert_eq!(last_two(&RULE, 30, |n| scene(10 + n as u16, 60, 0).build()), [info, Some(Severity::Warning)]);
+        assert_eq!(last_two(&RULE, 30, |_| scene(49, 51, 0).build()), [info; 2]);
     }
 }

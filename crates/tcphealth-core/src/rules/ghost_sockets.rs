@@ -149,7 +149,7 @@ fn advise(finding: &mut Finding, who: &str, pid: u32) {
 #[cfg(test)]
 pub(super) mod tests {
     use super::*;
-    use crate::rules::testing::{Example, Scene};
+    use crate::rules::testing::{Example, Scene, last_two};
     use crate::snapshot::Socket;
 
     fn scene(count: u64, limit: u64) -> Scene {
@@ -181,5 +181,11 @@ pub(super) mod tests {
         let scene = Scene::new().still(&Socket::listener("0.0.0.0:80", 0, 128).inode(7));
         let none = scene.gauge("TCP.inuse", 1).gauge("TCP.alloc", 5).build();
         assert_eq!(none.severity(&RULE), None);
+    }
+
+    #[test]
+    fn growing_over_three_windows_they_are_a_warning() {
+        assert_eq!(last_two(&RULE, 3, |n| scene(5 + n, 1000).build()), [Some(Severity::Info), Some(Severity::Warning)]);
+        assert_eq!(last_two(&RULE, 3, |_| scene(5, 1000).build()), [Some(Severity::Info); 2]);
     }
 }

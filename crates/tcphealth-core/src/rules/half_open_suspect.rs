@@ -197,7 +197,7 @@ fn advise(finding: &mut Finding, address: IpAddr) {
 #[cfg(test)]
 pub(super) mod tests {
     use super::*;
-    use crate::rules::testing::{Example, Scene};
+    use crate::rules::testing::{Example, Scene, last_two};
     use crate::snapshot::{Absent, Neighbour, Socket, Timer};
 
     const PEER: &str = "198.51.100.9";
@@ -253,5 +253,13 @@ pub(super) mod tests {
         assert_eq!(Scene::new().each(20, kept).build().severity(&RULE), None);
         let moving = scene(10, 10_000).kept(idle(90, 0), idle(90, 0).info(&[("bytes_received", 9)]));
         assert_eq!(moving.build().severity(&RULE), None);
+    }
+
+    #[test]
+    fn silence_in_every_window_for_two_hours_and_four_minutes_is_a_warning() {
+        assert_eq!(
+            last_two(&RULE, 124, |_| scene(10, 60_000).lasting(60).build()),
+            [Some(Severity::Info), Some(Severity::Warning)]
+        );
     }
 }

@@ -160,7 +160,7 @@ fn advise(finding: &mut Finding, remote: Endpoint, moved: u32, (survived, shorte
 #[cfg(test)]
 pub(super) mod tests {
     use super::*;
-    use crate::rules::testing::{Example, Scene};
+    use crate::rules::testing::{Example, Scene, levels};
     use crate::snapshot::{Socket, Timer};
 
     /// Stuck for 5.3 s after so long an idle time.
@@ -216,5 +216,13 @@ pub(super) mod tests {
     fn without_a_survivor_the_peer_may_be_dead() {
         let alone = Scene::new().owner(9, 42, "app").each(3, |scene, n| scene.still(&dead(n, 8_000)));
         assert_eq!(alone.build().severity(&RULE), None);
+    }
+
+    #[test]
+    fn three_times_in_a_day_are_a_warning() {
+        assert_eq!(
+            levels(&RULE, 5, |n| scene(u16::from(n % 2 == 0), 8_000, 500)),
+            [Some(Severity::Info), None, Some(Severity::Info), None, Some(Severity::Warning)]
+        );
     }
 }

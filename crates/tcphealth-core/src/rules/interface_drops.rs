@@ -72,11 +72,12 @@ fn received(window: &Window, limits: &Limits, device: &Interface, questions: &mu
     let dropped = link::grown(window, device, "rx_drop")?.saturating_sub(multicast);
     let packets = link::grown(window, device, "rx_packets")?;
     let (per_second, share) = (dropped as f64 / window.seconds(), dropped as f64 / packets.max(1) as f64);
-    if per_second < limits.interface_drops_info_per_second {
+    if dropped == 0 || per_second < limits.interface_drops_info_per_second {
         return None;
     }
-    let many =
-        per_second >= limits.interface_drops_rx_warning_per_second && share >= limits.interface_drops_rx_warning_ratio;
+    let many = per_second >= limits.interface_drops_rx_warning_per_second
+        && share >= limits.interface_drops_rx_warning_ratio
+        && packets as f64 >= limits.interface_drops_rx_warning_packets;
     let harm = if many { link::harm(window, limits, device, questions) } else { Harm::default() };
     let severity = match (many, harm.lossy) {
         (true, true) => Severity::Critical,
@@ -196,7 +197,7 @@ pub(super) fn with_host_queues(window: &Window, finding: Finding) -> Finding {
 mod tests {
     use super::super::link::tests::{host, lossy};
     use super::*;
-    use crate::rules::testing::Example;
+    use crate::rules::testing::{Example, last_two};
 
     pub(super) fn example() -> Example {
         lossy(host(10_000).grew("qdisc.eth0.tbf.drops", 500)).build()
@@ -239,5 +240,14 @@ mod tests {
         assert!(example().findings(&RULE)[0].explains);
         let few = lossy(host(10_000).grew("qdisc.eth0.tbf.drops", 249)).build().findings(&RULE);
         assert!(!few[0].explains);
+    }
+
+    #[test]
+    fn two_percent_of_ten_thousand_in_ten_minutes_are_a_warning() {
+        assert_eq!(
+            last_two(&RULE, 60, |_| host(200).grew("dev.eth0.rx_drop", 4).build()),
+            [None, Some(Severity::Warning)]
+        );
+        assert_eq!(last_two(&RULE, 60, |_| host(100).grew("dev.eth0.rx_drop", 2).build()), [None; 2]);
     }
 }

@@ -130,7 +130,7 @@ fn cause(window: &Window, device: &Interface, direction: Direction) -> Message {
 mod tests {
     use super::super::link::tests::host;
     use super::*;
-    use crate::rules::testing::{Example, Scene};
+    use crate::rules::testing::{Example, Scene, last_two, levels};
 
     pub(super) fn example() -> Example {
         host(1_000).grew("dev.eth0.rx_errs", 20).grew("dev.eth0.rx_frame", 20).build()
@@ -160,5 +160,17 @@ mod tests {
     #[test]
     fn without_counters_nothing_is_known() {
         assert!(Scene::new().build().is_undecided(&RULE));
+    }
+
+    #[test]
+    fn any_share_for_ten_minutes_is_a_warning_and_a_hundredth_for_two_critical() {
+        let errors = |by: u64, packets| host(packets).grew("dev.eth0.rx_errs", by).build();
+        assert_eq!(last_two(&RULE, 60, |_| errors(1, 1_000)), [Some(Severity::Info), Some(Severity::Warning)]);
+        assert_eq!(last_two(&RULE, 60, |n| errors(u64::from(n < 2), 1_000)), [None; 2], "two are noise");
+        assert_eq!(last_two(&RULE, 12, |_| errors(9, 100)), [Some(Severity::Info), Some(Severity::Critical)]);
+        let fifo = |n: u64| {
+            host(1_000).grew("dev.eth0.rx_errs", u64::from(n == 0)).grew("dev.eth0.rx_fifo", u64::from(n == 0))
+        };
+        assert_eq!(levels(&RULE, 60, |n| fifo(n).build()).pop(), Some(Some(Severity::Warning)));
     }
 }

@@ -152,7 +152,7 @@ mod tests {
     use super::*;
     use crate::report::Word;
     use crate::rules::testing::{Example, Scene};
-    use crate::rules::{Limits, judge};
+    use crate::rules::{History, Limits, judge};
 
     /// So many per mille of 100 Mbit/s for ten seconds.
     fn busy(per_mille: u64) -> Scene {
@@ -199,7 +199,7 @@ mod tests {
     fn its_drops_and_the_losses_behind_it_are_its_consequences() {
         let example = lossy(busy(990).grew("dev.eth0.tx_drop", 400)).build();
         assert_eq!(example.severity(&interface_drops::RULE), Some(Severity::Warning));
-        let (word, findings, _) = judge(&example.window(), &Limits::default()).combine();
+        let (word, findings, _) = judge(&example.window(), &History::default(), &Limits::default()).combine();
         let above: Vec<_> = findings.iter().filter(|found| found.severity > Severity::Info).collect();
         let rules: Vec<_> = above.iter().map(|found| found.rule.as_str()).collect();
         assert_eq!((word, rules), (Word::Critical, vec![RULE.id]));

@@ -2,7 +2,8 @@
 
 use std::collections::BTreeSet;
 
-use super::{ALL, Hides, Limits, Read, Rule, Shared};
+use super::history::{History, Sighting};
+use super::{ALL, Hides, Limits, Read, Rule, Shared, chronic};
 use crate::report::{Check, Finding, Outcome, Severity, Subject, SubjectKind, Verdict, Why, Word};
 use crate::say;
 use crate::snapshot::{Absent, Question};
@@ -12,11 +13,27 @@ use crate::words::Message;
 /// What every rule said.
 pub struct Judgement {
     verdicts: Vec<(&'static Rule, Verdict)>,
+    sightings: Vec<Sighting>,
 }
 
-/// Runs every rule. What a rule cannot do without is checked here, so that nothing missing is ever judged healthy.
-pub fn judge(window: &Window, limits: &Limits) -> Judgement {
-    Judgement { verdicts: ALL.iter().map(|rule| (*rule, verdict_of(rule, window, limits))).collect() }
+/// Runs every rule, and lets the windows before this one add what several of them decide. What a rule cannot do without is
+/// checked here, so that nothing missing is ever judged healthy.
+pub fn judge(window: &Window, history: &History, limits: &Limits) -> Judgement {
+    judge_by(ALL, window, history, limits)
+}
+
+/// As [`judge`], by some of the rules.
+pub(super) fn judge_by(rules: &[&'static Rule], window: &Window, history: &History, limits: &Limits) -> Judgement {
+    let series = history.until(window);
+    let mut sightings = Vec::new();
+    let verdicts = rules.iter().map(|rule| {
+        let acute = verdict_of(rule, window, limits);
+        if let Verdict::Findings(list) = &acute {
+            sightings.extend(list.iter().map(|finding| Sighting::new(rule, finding)));
+        }
+        (*rule, chronic::lifted(rule, acute, &series, limits))
+    });
+    Judgement { verdicts: verdicts.collect(), sightings }
 }
 
 /// What one rule says, or what it misses.
@@ -39,6 +56,11 @@ pub(super) fn said(window: &Window, limits: &Limits, findings: Vec<Finding>, que
 }
 
 impl Judgement {
+    /// What was found by the levels of one window, hidden or not.
+    pub(super) fn sightings(&self) -> &[Sighting] {
+        &self.sightings
+    }
+
     /// What the rules must know before they can speak.
     pub fn asked(&self) -> BTreeSet<Question> {
         let asks = self.verdicts.iter().filter_map(|(_, verdict)| match verdict {

@@ -137,7 +137,7 @@ fn advise(finding: &mut Finding, name: &str) {
 #[cfg(test)]
 pub(super) mod tests {
     use super::*;
-    use crate::rules::testing::{Example, Scene};
+    use crate::rules::testing::{Example, Scene, levels};
     use crate::snapshot::{Socket, Timer};
 
     fn waiting(n: u16, host: u16, retrans: u8) -> Socket {
@@ -189,5 +189,11 @@ pub(super) mod tests {
         assert_eq!(names(three), std::slice::from_ref(&network));
         let beside = Scene::new().each(40, |scene, n| scene.still(&waiting(n, if n < 20 { 9 } else { n % 2 + 1 }, 3)));
         assert_eq!(names(beside), [network, (Severity::Warning, Some("198.51.100.9".to_owned()))]);
+    }
+
+    #[test]
+    fn twenty_in_two_windows_are_a_warning() {
+        assert_eq!(levels(&RULE, 2, |_| scene(20, 2)), [Some(Severity::Info), Some(Severity::Warning)]);
+        assert_eq!(levels(&RULE, 2, |_| scene(19, 2)), [Some(Severity::Info); 2]);
     }
 }

@@ -649,6 +649,133 @@ limits! {
     softnet_squeeze_info_per_second = 10.0, "netdata softnet.conf",
         "Times a second that a CPU left packets waiting.",
         "CPU가 패킷을 남겨 둔 초당 횟수.";
+
+    chronic_windows = 2.0, "own choice",
+        "Windows in a row in which what is a line in one window becomes a warning.",
+        "한 구간에서는 언급에 그치는 것이 경고가 되는 연속 구간 수.";
+    chronic_growing_windows = 3.0, "own choice",
+        "Windows in a row over which something must grow to be called growing.",
+        "늘고 있다고 말하려면 연속으로 늘어야 하는 구간 수.";
+    chronic_minute_seconds = 60.0, "netdata: averages over one minute",
+        "Time over which the windows of a rate are judged together.",
+        "비율을 함께 판정하는 여러 구간의 시간.";
+    chronic_long_seconds = 600.0, "netdata, node-mixin: ten minutes",
+        "Time over which rare events of many windows are judged together.",
+        "드문 사건을 함께 판정하는 여러 구간의 시간.";
+    chronic_hour_seconds = 3600.0, "own choice",
+        "Time in which what comes again and again is counted.",
+        "되풀이되는 일을 세는 시간.";
+    chronic_day_seconds = 86400.0, "own choice",
+        "Time in which peaks and rare repetitions are remembered.",
+        "정점과 드문 되풀이를 기억하는 시간.";
+    retransmit_chronic_windows = 10.0, "own choice",
+        "Windows with significant loss, of the last ones, for a warning.",
+        "최근 구간 가운데 경고가 되는, 유의한 손실이 있는 구간 수.";
+    retransmit_chronic_of_windows = 12.0, "own choice",
+        "Windows among which those with loss are counted: a minute of five seconds each.",
+        "손실 구간을 세는 최근 구간 수: 5초 구간으로 1분.";
+    tail_loss_chronic_ratio = 0.0, "own choice",
+        "Over a minute timeouts are a warning whatever their share of the segments.",
+        "1분에 걸쳐서는 세그먼트 대비 비율과 무관하게 타임아웃을 경고로 본다.";
+    spurious_chronic_per_second = 0.083, "own choice: 5 a minute",
+        "Timeouts, undone, a second, in windows in a row, for a warning.",
+        "연속 구간에서 경고가 되는, 취소된 초당 타임아웃 수.";
+    old_timestamps_chronic_per_second = 0.1, "own choice",
+        "Segments with old timestamps a second over ten minutes for a warning.",
+        "10분에 걸쳐 경고가 되는, 타임스탬프가 오래된 초당 세그먼트 수.";
+    backlog_drop_chronic_per_second = 0.1, "own choice",
+        "Segments dropped at locked sockets a second over ten minutes for a warning.",
+        "10분에 걸쳐 경고가 되는, 잠긴 소켓에서 초당 버린 세그먼트 수.";
+    connect_unanswered_critical_seconds = 30.0, "own choice",
+        "How long no connect to a destination gets an answer until it is critical, however few try.",
+        "시도가 적더라도 위험이 되는, 한 목적지가 응답하지 않는 시간.";
+    connect_refused_chronic_seconds = 30.0, "own choice",
+        "How long a destination refuses connects in every window for a warning.",
+        "모든 구간에서 연결이 거부되어 경고가 되는 시간.";
+    connect_refused_chronic_per_second = 1.0, "own choice",
+        "Refused connects a second, together with the time, for a warning.",
+        "(시간과 함께) 경고가 되는 초당 거부된 연결 수.";
+    rejected_by_router_chronic_errors = 10.0, "own choice: 1 a minute",
+        "ICMP errors from others over ten minutes, while connects fail, for a warning.",
+        "연결이 실패하는 동안 10분에 걸쳐 다른 장비가 보낸, 경고가 되는 ICMP 오류 수.";
+    ports_chronic_times = 1.0, "own choice",
+        "How often in a day the ports must have reached a warning to stay one.",
+        "하루에 포트 사용이 경고에 이른 횟수가 이 이상이면 경고로 남는다.";
+    churn_chronic_waiting = 0.5, "own choice",
+        "Connections that are always in handshake, over a minute, for a warning.",
+        "1분에 걸쳐 경고가 되는, 항상 핸드셰이크 중인 연결 수.";
+    close_wait_chronic_count = 10.0, "own choice",
+        "Lasting half-closed connections of one process from which their steady growth is a warning.",
+        "꾸준히 늘면 경고가 되는, 한 프로세스의 오래 남은 반쯤 닫힌 연결 수.";
+    accept_stalled_chronic_seconds = 30.0, "own choice",
+        "How long a single connection may wait in an accept queue from which nothing is accepted.",
+        "아무것도 accept되지 않는 큐에서 연결 하나가 기다릴 수 있는 시간.";
+    accept_stalled_chronic_count = 1.0, "own choice",
+        "Connections that have waited so long for a warning.",
+        "그만큼 기다려 경고가 되는 연결 수.";
+    descriptors_chronic_seconds = 3600.0, "own choice",
+        "Time until the limit of descriptors, at the growth of a minute of windows.",
+        "1분 동안의 증가 속도로 디스크립터 한계까지 남은 시간.";
+    descriptors_chronic_ratio = 0.0, "own choice",
+        "Share of the limit from which the growth of descriptors is followed.",
+        "디스크립터 증가를 살펴보기 시작하는 한계 대비 비율.";
+    fin_wait2_held_chronic_seconds = 300.0, "own choice",
+        "How long half-closed connections wait in every window for a warning.",
+        "반만 닫은 연결이 모든 구간에서 기다려 경고가 되는 시간.";
+    fin_wait2_held_chronic_count = 50.0, "own choice",
+        "As many of them need not grow.",
+        "이만큼이면 늘지 않아도 경고이다.";
+    fin_wait1_chronic_count = 100.0, "own choice",
+        "Closed connections to one peer that wait, growing, for a warning.",
+        "늘고 있으면 경고가 되는, 한 상대의 기다리는 닫은 연결 수.";
+    peer_not_reading_chronic_seconds = 30.0, "own choice",
+        "How long a single connection's window stays closed for a warning.",
+        "연결 하나의 윈도가 닫혀 있어 경고가 되는 시간.";
+    process_not_reading_chronic_seconds = 30.0, "own choice",
+        "How long a single full connection is not read for a warning.",
+        "가득 찬 연결 하나를 읽지 않아 경고가 되는 시간.";
+    tcp_memory_warning_ratio = 1.0, "netdata tcp_mem.conf",
+        "TCP memory as a share of the pressure value of tcp_mem for a warning.",
+        "tcp_mem의 pressure 값 대비 경고가 되는 TCP 메모리 비율.";
+    tcp_memory_chronic_ratio = 0.8, "own choice",
+        "As above, for a line when it stands so for ten minutes.",
+        "위와 같으며, 10분 동안 그러하면 한 줄 알린다.";
+    peer_resets_chronic_factor = 10.0, "netdata tcp_resets.conf",
+        "Resets a second against the minute before that are a surge.",
+        "앞선 1분 대비 급증으로 보는 초당 RST 배수.";
+    abort_unread_chronic_per_second = 0.0, "own choice",
+        "Over ten minutes the share alone of connections closed with unread data decides.",
+        "10분에 걸쳐서는 읽지 않고 닫은 연결의 비율만으로 판정한다.";
+    half_open_chronic_seconds = 7440.0, "RFC 5382 REQ-5: 2 h 4 min",
+        "How long connections are silent in every window for a warning.",
+        "모든 구간에서 연결이 조용하여 경고가 되는 시간.";
+    peer_vanished_chronic_times = 3.0, "own choice",
+        "How often in an hour one peer vanishes for a warning.",
+        "한 상대가 한 시간에 사라져 경고가 되는 횟수.";
+    idle_forgotten_chronic_times = 3.0, "own choice",
+        "How often in a day connections to one destination die after idling for a warning.",
+        "한 목적지의 연결이 쉰 뒤 죽어 하루에 경고가 되는 횟수.";
+    interface_errors_chronic_packets = 3.0, "own choice",
+        "Errors of one direction over ten minutes, with their share, for a warning.",
+        "10분에 걸쳐 경고가 되는 한 방향의 오류 수(비율과 함께).";
+    interface_errors_chronic_ratio = 0.000_001, "own choice",
+        "Their share of the packets: a clean link has none.",
+        "패킷 가운데 그 비율. 깨끗한 링크에는 없다.";
+    interface_errors_critical_seconds = 120.0, "node-mixin NodeNetworkReceiveErrs",
+        "Time over which many errors are critical.",
+        "많은 오류가 위험이 되는 시간.";
+    interface_drops_rx_warning_packets = 0.0, "own choice",
+        "Packets received from which the share of the dropped says something in one window.",
+        "한 구간에서 폐기 비율을 말할 수 있는 수신 패킷 수.";
+    interface_drops_chronic_packets = 10000.0, "netdata net.conf",
+        "As above over ten minutes.",
+        "위와 같으며 10분에 걸친 수.";
+    interface_drops_chronic_per_second = 0.0, "netdata net.conf",
+        "Over ten minutes the share alone of the dropped decides.",
+        "10분에 걸쳐서는 폐기 비율만으로 판정한다.";
+    softnet_drops_critical_per_second = 10.0, "netdata softnet.conf",
+        "Packets a second, over a minute, dropped before TCP saw them, for critical.",
+        "1분에 걸쳐 위험이 되는, TCP에 닿기 전에 초당 버려진 패킷 수.";
 }
 
 impl Limits {

@@ -93,7 +93,7 @@ fn finding(window: &Window, limits: &Limits, listener: Option<&Listener>, count:
 #[cfg(test)]
 pub(super) mod tests {
     use super::*;
-    use crate::rules::testing::{Example, Scene};
+    use crate::rules::testing::{Example, Scene, levels};
     use crate::snapshot::{SkMem, Socket};
 
     fn scene(drops: u64, overflows: u64, full: u64) -> Example {
@@ -114,5 +114,10 @@ pub(super) mod tests {
         assert_eq!(scene(9, 0, 0).severity(&RULE), Some(Severity::Info));
         assert_eq!(scene(10, 0, 0).severity(&RULE), Some(Severity::Warning));
         assert_eq!(example().findings(&RULE)[0].subject.listener.as_deref(), Some("192.0.2.1:80"));
+    }
+
+    #[test]
+    fn a_few_in_each_of_two_windows_are_a_warning() {
+        assert_eq!(levels(&RULE, 2, |_| scene(1, 0, 0)), [Some(Severity::Info), Some(Severity::Warning)]);
     }
 }

@@ -216,7 +216,7 @@ mod tests {
     use super::*;
     use crate::report::Word;
     use crate::rules::testing::{Example, Scene};
-    use crate::rules::{Limits, judge};
+    use crate::rules::{History, Limits, judge};
     use crate::snapshot::Packet;
 
     fn trickle(gone: u16, until_ms: u64) -> Scene {
@@ -276,7 +276,7 @@ mod tests {
     #[test]
     fn the_resets_of_the_peer_are_its_consequence() {
         let example = example();
-        let (word, findings, _) = judge(&example.window(), &Limits::default()).combine();
+        let (word, findings, _) = judge(&example.window(), &History::default(), &Limits::default()).combine();
         let above: Vec<_> = findings.iter().filter(|found| found.severity > Severity::Info).collect();
         assert_eq!((word, above.len(), above[0].rule.as_str()), (Word::Warning, 1, RULE.id));
     }

@@ -208,7 +208,7 @@ mod tests {
     use super::*;
     use crate::report::Word;
     use crate::rules::testing::{Example, Scene};
-    use crate::rules::{Limits, judge};
+    use crate::rules::{History, Limits, judge};
     use crate::snapshot::{Fact, Question};
 
     fn neighbour(scene: Scene, address: &str, state: NeighbourState) -> Scene {
@@ -263,7 +263,7 @@ mod tests {
     fn unanswered_connects_behind_a_silent_gateway_are_its_consequence() {
         let example = behind_gateway().each(3, |scene, n| scene.born(waiting(n + 10, "198.51.100.1:80"))).build();
         assert_eq!(example.findings(&connect_unanswered::RULE).len(), 1);
-        let (word, findings, _) = judge(&example.window(), &Limits::default()).combine();
+        let (word, findings, _) = judge(&example.window(), &History::default(), &Limits::default()).combine();
         let rules: Vec<_> = findings.iter().filter(|found| found.severity > Severity::Info).collect();
         assert_eq!((word, rules.len(), rules[0].rule.as_str()), (Word::Critical, 1, RULE.id));
         assert_eq!(rules[0].consequences.len(), 1);

@@ -119,7 +119,7 @@ fn cause(recycles: bool) -> Message {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::rules::testing::{Example, Scene};
+    use crate::rules::testing::{Example, Scene, last_two};
 
     fn dropped(established: u64, active: u64) -> Scene {
         Scene::new().grew(ESTABLISHED.0, established).grew(ACTIVE.0, active)
@@ -147,5 +147,15 @@ mod tests {
     fn recycling_is_critical_whatever_the_counters_say() {
         assert_eq!(dropped(0, 0).sysctl(RECYCLE, "1").build().severity(&RULE), Some(Severity::Critical));
         assert_eq!(dropped(0, 0).sysctl(RECYCLE, "0").build().severity(&RULE), None);
+    }
+
+    #[test]
+    fn a_tenth_a_second_for_ten_minutes_is_a_warning() {
+        assert_eq!(
+            last_two(&RULE, 10, |_| dropped(7, 0).lasting(60).build()),
+            [Some(Severity::Info), Some(Severity::Warning)]
+        );
+        // 0.1 a second is not more than 0.1 a second.
+        assert_eq!(last_two(&RULE, 10, |_| dropped(6, 0).lasting(60).build()), [Some(Severity::Info); 2]);
     }
 }

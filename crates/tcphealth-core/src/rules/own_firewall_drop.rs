@@ -230,7 +230,7 @@ fn cause(drops: Drops, proven: bool) -> Message {
 mod tests {
     use super::super::connect_unanswered::tests::waiting;
     use super::*;
-    use crate::rules::testing::{Example, Scene, endpoint};
+    use crate::rules::testing::{Example, Scene, endpoint, last_two};
     use crate::snapshot::{Fact, Heard, Packet, Socket, State};
 
     const PLACE: &str = "198.51.100.7:443";
@@ -308,5 +308,10 @@ mod tests {
         assert!(found[0].confidence >= 0.95);
         assert_eq!(found[0].subject.remote.as_deref(), Some(PLACE));
         assert_eq!(syn_acks(scene(110, 10), "198.51.100.9:443").build().severity(&RULE), None);
+    }
+
+    #[test]
+    fn what_single_windows_hold_too_little_of_ten_minutes_show() {
+        assert_eq!(last_two(&RULE, 60, |_| scene(101, 1).born(open()).build()), [None, Some(Severity::Warning)]);
     }
 }

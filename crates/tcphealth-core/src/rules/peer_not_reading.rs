@@ -156,7 +156,7 @@ fn advise(finding: &mut Finding, name: &str, address: IpAddr) {
 #[cfg(test)]
 pub(super) mod tests {
     use super::*;
-    use crate::rules::testing::{Example, Scene};
+    use crate::rules::testing::{Example, Scene, last_two};
     use crate::snapshot::Socket;
 
     fn socket(local: &str, remote: &str, closed_ms: u64) -> (Socket, Socket) {
@@ -214,5 +214,20 @@ pub(super) mod tests {
         assert_eq!(acked.build().severity(&RULE), None);
         let short = Scene::new().kept(before, after.info(&[("rwnd_limited", 9_900_000)]));
         assert_eq!(short.build().severity(&RULE), None, "8.9 of 10 s");
+    }
+
+    #[test]
+    fn one_connection_to_a_service_for_half_a_minute_is_a_warning() {
+        let of_two = |_| {
+            let (before, after) = socket("192.0.2.1:40000", "198.51.100.9:80", 10_000);
+            let other = Socket::tcp(State::Established, "192.0.2.1:50000", "198.51.100.9:80");
+            Scene::new().owner(9, 42, "app").kept(before, after).still(&other).build()
+        };
+        assert_eq!(last_two(&RULE, 3, of_two), [Some(Severity::Info), Some(Severity::Warning)]);
+        let client = |_| {
+            let (before, after) = socket("192.0.2.1:80", "198.51.100.7:20000", 60_000);
+            Scene::new().still(&Socket::listener("0.0.0.0:80", 0, 16)).kept(before, after).build()
+        };
+        assert_eq!(last_two(&RULE, 3, client), [Some(Severity::Info); 2], "a client may pause");
     }
 }

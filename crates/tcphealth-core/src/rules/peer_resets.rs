@@ -161,7 +161,7 @@ fn with_counters(finding: Finding, received: u64) -> Finding {
 mod tests {
     use super::super::resetting::tests::{PLACE, closed, crash, hearing, reset, talking};
     use super::*;
-    use crate::rules::testing::{Example, Scene};
+    use crate::rules::testing::{Example, Scene, levels};
     use crate::snapshot::{Socket, State};
 
     pub(super) fn example() -> Example {
@@ -226,5 +226,15 @@ mod tests {
         let idle = Socket::tcp(State::Established, "192.0.2.1:40000", PLACE).info(&[("bytes_acked", 1)]);
         let scene = Scene::new().grew(ESTAB_RESETS.0, 9).each(9, |scene, _| scene.gone(idle.clone()));
         assert_eq!(scene.build().severity(&RULE), Some(Severity::Info));
+    }
+
+    #[test]
+    fn ten_times_the_minute_before_is_a_surge() {
+        let surge = |last: u64| {
+            let resets = move |n| if n == 6 { last } else { 5 };
+            levels(&RULE, 7, |n| crash(0, 20, resets(n)).build()).pop().unwrap()
+        };
+        // 0.5 a second, then more than 5.
+        assert_eq!([50, 51].map(surge), [Some(Severity::Info), Some(Severity::Warning)]);
     }
 }

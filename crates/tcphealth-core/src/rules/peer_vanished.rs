@@ -229,7 +229,7 @@ fn advise(finding: &mut Finding, address: IpAddr) {
 #[cfg(test)]
 pub(super) mod tests {
     use super::*;
-    use crate::rules::testing::{Example, Scene};
+    use crate::rules::testing::{Example, Scene, levels};
     use crate::snapshot::Socket;
 
     fn stuck(n: u16, retrans: u8, ack_ms: u64) -> Socket {
@@ -299,5 +299,18 @@ pub(super) mod tests {
             scene.build().severity(&RULE)
         };
         assert_eq!((level(0), level(1)), (None, Some(Severity::Critical)));
+    }
+
+    #[test]
+    fn three_times_in_an_hour_are_a_warning() {
+        assert_eq!(
+            levels(&RULE, 5, |n| scene(if n % 2 == 0 { 2 } else { 0 }, 3, 10_000).build()),
+            [Some(Severity::Info), None, Some(Severity::Info), None, Some(Severity::Warning)]
+        );
+        assert_eq!(
+            levels(&RULE, 5, |_| scene(2, 3, 10_000).build()),
+            [Some(Severity::Info); 5],
+            "it has vanished once"
+        );
     }
 }

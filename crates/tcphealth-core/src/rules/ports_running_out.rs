@@ -181,7 +181,7 @@ fn ruled_out(usage: &Usage, ports: &Ports) -> Vec<Message> {
 #[cfg(test)]
 pub(super) mod tests {
     use super::*;
-    use crate::rules::testing::{Example, Scene};
+    use crate::rules::testing::{Example, Scene, levels};
     use crate::snapshot::Socket;
 
     /// Sockets to one service in a range of 1000 ports: TIME_WAIT of these ages in turn, even ports first, then live ones.
@@ -264,5 +264,13 @@ pub(super) mod tests {
             scene.born(Socket::time_wait("192.0.2.1:80", &format!("192.0.2.9:{}", 40_000 + number), 30))
         });
         assert_eq!(server.build().severity(&RULE), None);
+    }
+
+    #[test]
+    fn the_peak_of_the_day_stays_a_warning() {
+        assert_eq!(
+            levels(&RULE, 2, |n| client(if n == 0 { 500 } else { 250 }, &[30], 0).build()),
+            [Some(Severity::Warning), Some(Severity::Warning)]
+        );
     }
 }

@@ -151,7 +151,7 @@ fn advise(finding: &mut Finding, group: &Group) {
 #[cfg(test)]
 pub(super) mod tests {
     use super::*;
-    use crate::rules::testing::{Example, Scene};
+    use crate::rules::testing::{Example, Scene, last_two};
     use crate::snapshot::SkMem;
 
     fn socket(n: u16, filled: u32, stuck_ms: u64) -> Socket {
@@ -191,5 +191,13 @@ pub(super) mod tests {
         assert_eq!(scene('S').still(&socket(1, 899, 60_000)).build().severity(&RULE), None);
         let read = scene('S').kept(socket(1, 950, 60_000), socket(1, 950, 60_000).queues(400, 0));
         assert_eq!(read.build().severity(&RULE), None);
+    }
+
+    #[test]
+    fn one_connection_for_half_a_minute_is_a_warning() {
+        assert_eq!(
+            last_two(&RULE, 3, |_| scene('S').still(&socket(1, 900, 60_000)).build()),
+            [Some(Severity::Info), Some(Severity::Warning)]
+        );
     }
 }

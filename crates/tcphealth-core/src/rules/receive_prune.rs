@@ -183,7 +183,7 @@ fn advise(finding: &mut Finding, who: &str) {
 #[cfg(test)]
 pub(super) mod tests {
     use super::*;
-    use crate::rules::testing::{Example, Scene};
+    use crate::rules::testing::{Example, Scene, levels};
     use crate::snapshot::{SkMem, State};
 
     fn scene(thrown: u64, collapses: u64, filled: u32, queue: u32) -> Example {
@@ -213,5 +213,10 @@ pub(super) mod tests {
         assert_eq!(scene(0, 100, 900, 225).severity(&RULE), None, "a quarter is data");
         assert_eq!(scene(0, 100, 900, 224).severity(&RULE), Some(Severity::Warning));
         assert_eq!(scene(0, 100, 900, 100).findings(&RULE)[0].subject.pid, Some(42));
+    }
+
+    #[test]
+    fn a_few_in_each_of_two_windows_are_a_warning() {
+        assert_eq!(levels(&RULE, 2, |_| scene(1, 1, 900, 500)), [Some(Severity::Info), Some(Severity::Warning)]);
     }
 }

@@ -211,7 +211,7 @@ fn cause(place: Endpoint, router: Option<IpAddr>, packets: &[&Packet]) -> crate:
 mod tests {
     use super::super::connect_unanswered::tests::waiting;
     use super::*;
-    use crate::rules::testing::{Example, Scene, endpoint};
+    use crate::rules::testing::{Example, Scene, endpoint, last_two};
     use crate::snapshot::{ClosedSocket, Fact, Heard};
 
     const PLACE: &str = "198.51.100.7:9000";
@@ -290,5 +290,10 @@ mod tests {
     fn path_mtu_discovery_and_our_own_errors_name_no_router() {
         let scene = hearing(scene(6, 6), vec![error("203.0.113.1", 3, 4), error("192.0.2.1", 3, 1)]);
         assert_eq!(scene.build().findings(&RULE)[0].subject.hop, None);
+    }
+
+    #[test]
+    fn one_error_a_minute_for_ten_minutes_is_a_warning() {
+        assert_eq!(last_two(&RULE, 10, |_| scene(1, 1).lasting(60).build()), [None, Some(Severity::Warning)]);
     }
 }

@@ -120,7 +120,7 @@ fn finding(severity: Severity, counts: &Retransmissions, culprit: &Culprit) -> F
 mod tests {
     use super::*;
     use crate::rules::retransmit_local::tests::sender;
-    use crate::rules::testing::{Example, Scene};
+    use crate::rules::testing::{Example, Scene, last_two};
 
     /// Reorderings, retransmissions and duplicates in so many segments to one local peer.
     fn reordered(count: u64, again: u64, dsacks: u64, sent: u64) -> Example {
@@ -167,5 +167,13 @@ mod tests {
     fn the_peer_is_the_one_that_sees_them() {
         let list = example().findings(&RULE);
         assert_eq!(list[0].subject.remote.as_deref(), Some("192.0.2.9"));
+    }
+
+    #[test]
+    fn a_thousandth_for_ten_minutes_is_a_warning_on_the_local_network() {
+        assert_eq!(
+            last_two(&RULE, 60, |_| reordered(16, 0, 0, 10_000)),
+            [Some(Severity::Info), Some(Severity::Warning)]
+        );
     }
 }

@@ -141,7 +141,7 @@ fn verify(bad: &Bad, device: &str) -> Vec<String> {
 pub(super) mod tests {
     use super::*;
     use crate::report::{Severity, SubjectKind};
-    use crate::rules::testing::{Example, Scene};
+    use crate::rules::testing::{Example, Scene, in_a_row, levels};
     use crate::snapshot::{Socket, State};
 
     /// A connection to a peer that has sent so many segments, of them so many again and so many in vain.
@@ -256,5 +256,25 @@ pub(super) mod tests {
         let short =
             local(&[("192.0.2.9", 100_000, 0, 0)]).grew("Tcp.RetransSegs", 40).grew("TcpExt.TCPOrigDataSent", 100_500);
         assert!(short.build().is_undecided(&RULE));
+    }
+
+    #[test]
+    fn what_is_too_little_for_one_window_is_enough_for_a_minute() {
+        // 12 of 60 000 at 0.01 %: six are expected, chance shows twelve one time in fifty.
+        let found = levels(&RULE, 6, |_| local(&[("192.0.2.9", 10_000, 2, 0)]).build());
+        assert_eq!(found, [None, None, None, None, None, Some(Severity::Info)]);
+        // The rule of three: 36 000 without a loss prove 0.01 %, 6 000 do not.
+        let clean = in_a_row(&RULE, 6, |_| local(&[("192.0.2.9", 6_000, 0, 0)]).build());
+        assert!(matches!(clean.as_slice(), [Verdict::Undecided(_), .., Verdict::Undecided(_), Verdict::Healthy(_)]));
+    }
+
+    #[test]
+    fn loss_in_ten_of_twelve_windows_is_a_warning() {
+        // 7 of 20 000: two are expected, chance shows seven one time in two hundred: a line, and in a minute no warning either.
+        let last = |clean: u64| {
+            let lost = |n| if n < clean { 0 } else { 7 };
+            levels(&RULE, 12, |n| local(&[("192.0.2.9", 20_000, lost(n), 0)]).build()).pop().unwrap()
+        };
+        assert_eq!([2, 3].map(last), [Some(Severity::Warning), Some(Severity::Info)]);
     }
 }

@@ -148,7 +148,7 @@ mod tests {
     use super::*;
     use crate::report::Severity;
     use crate::rules::retransmit_local::tests::lines;
-    use crate::rules::testing::Example;
+    use crate::rules::testing::{Example, last_two};
 
     fn remote(peers: &[(&str, u64, u64, u64)]) -> Example {
         let lost = peers.iter().map(|peer| peer.2).sum();
@@ -192,5 +192,10 @@ mod tests {
     fn the_rate_that_loss_leaves_is_mathis_bound() {
         assert_eq!(format!("{:.1}", loss::mathis_mbit(1448.0, 60_000, 0.005)), "3.3");
         assert_eq!(format!("{:.0}", loss::mathis_mbit(1448.0, 20_000, 0.02)), "5");
+    }
+
+    #[test]
+    fn what_is_too_little_for_one_window_is_enough_for_a_minute() {
+        assert_eq!(last_two(&RULE, 6, |_| remote(&[("203.0.113.9", 100, 2, 0)])), [None, Some(Severity::Info)]);
     }
 }

@@ -5,7 +5,7 @@
 use std::collections::BTreeMap;
 
 use super::testing::{Example, Scene};
-use super::{Limits, judge};
+use super::{History, Limits, judge};
 use crate::report::{Check, Finding, Outcome, Severity};
 use crate::snapshot::{
     Absent, Answer, Fact, Heard, Interface, Neighbour, NeighbourState, Owner, Process, Qdisc, Question, SkMem, Socket,
@@ -320,7 +320,7 @@ fn health_checks(world: &mut World) {
 fn judged(example: &mut Example, privileged: bool) -> (Vec<Finding>, Vec<Check>) {
     let limits = Limits::default();
     for _ in 0..3 {
-        let asked = judge(&example.window(), &limits).asked();
+        let asked = judge(&example.window(), &History::default(), &limits).asked();
         let open: Vec<Question> = asked.into_iter().filter(|asked| !example.answers.contains_key(asked)).collect();
         if open.is_empty() {
             break;
@@ -330,7 +330,7 @@ fn judged(example: &mut Example, privileged: bool) -> (Vec<Finding>, Vec<Check>)
             (asked, answer)
         }));
     }
-    let (_, findings, checks) = judge(&example.window(), &limits).combine();
+    let (_, findings, checks) = judge(&example.window(), &History::default(), &limits).combine();
     (findings, checks)
 }
 

@@ -161,7 +161,7 @@ fn finding(window: &Window, limits: &Limits, slow: u64) -> Finding {
 mod tests {
     use super::super::connect_unanswered::tests::waiting;
     use super::*;
-    use crate::rules::testing::{Example, Scene};
+    use crate::rules::testing::{Example, Scene, last_two};
     use crate::snapshot::{Socket, Timer};
 
     const PLACE: &str = "198.51.100.7:443";
@@ -219,5 +219,11 @@ mod tests {
     #[test]
     fn the_only_destination_is_the_one() {
         assert_eq!(example().findings(&RULE)[0].subject.remote.as_deref(), Some(PLACE));
+    }
+
+    #[test]
+    fn one_percent_for_ten_minutes_is_a_warning() {
+        assert_eq!(last_two(&RULE, 60, |_| scene(3, 300).build()), [Some(Severity::Info), Some(Severity::Warning)]);
+        assert_eq!(last_two(&RULE, 60, |_| scene(3, 301).build()), [Some(Severity::Info); 2]);
     }
 }

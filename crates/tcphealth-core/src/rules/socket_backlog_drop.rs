@@ -150,7 +150,7 @@ fn advise(finding: &mut Finding, owner: Option<&Owner>) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::rules::testing::{Example, Scene};
+    use crate::rules::testing::{Example, Scene, last_two};
     use crate::snapshot::{SkMem, Socket, State};
 
     fn dropping(dropped: u64, received: u64) -> Example {
@@ -184,5 +184,10 @@ mod tests {
     fn the_process_of_the_socket_that_dropped_is_named() {
         let list = example().findings(&RULE);
         assert_eq!((list[0].subject.pid, list[0].subject.local.as_deref()), (Some(42), Some("192.0.2.1:80")));
+    }
+
+    #[test]
+    fn a_tenth_a_second_for_ten_minutes_is_a_warning() {
+        assert_eq!(last_two(&RULE, 60, |_| dropping(1, 100_000)), [Some(Severity::Info), Some(Severity::Warning)]);
     }
 }

@@ -142,7 +142,7 @@ fn cause(window: &Window, backlog: &str) -> Message {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::rules::testing::{Example, Scene};
+    use crate::rules::testing::{Example, Scene, last_two};
 
     fn scene(dropped: u64) -> Scene {
         Scene::new().grew(DROPPED.0, dropped).grew("softnet.cpu1.dropped", dropped).grew("softnet.cpu0.dropped", 0)
@@ -178,5 +178,11 @@ mod tests {
     fn the_cpu_is_named() {
         let found = example().findings(&RULE);
         assert!(found[0].cause.en.contains("CPU 1 alone"), "{}", found[0].cause.en);
+    }
+
+    #[test]
+    fn ten_a_second_for_a_minute_are_critical() {
+        assert_eq!(last_two(&RULE, 6, |_| scene(100).build()), [Some(Severity::Warning), Some(Severity::Critical)]);
+        assert_eq!(last_two(&RULE, 6, |_| scene(99).build()), [Some(Severity::Warning); 2]);
     }
 }

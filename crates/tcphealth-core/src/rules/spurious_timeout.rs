@@ -118,7 +118,7 @@ fn finding(severity: Severity, counts: &Retransmissions, culprit: &Culprit) -> F
 mod tests {
     use super::*;
     use crate::rules::retransmit_local::tests::lines;
-    use crate::rules::testing::Example;
+    use crate::rules::testing::{Example, levels};
 
     /// Timeouts, undone recoveries and duplicates; each timeout sends two segments again on two connections.
     fn stalls(timeouts: u64, undone: u64, dsacks: u64) -> Example {
@@ -160,5 +160,10 @@ mod tests {
             scene.grew("Tcp.RetransSegs", 40).grew("TcpExt.TCPOrigDataSent", 10_000).grew("TcpExt.TCPTimeouts", 20);
         let example = scene.grew("TcpExt.TCPLossUndo", 20).grew("TcpExt.TCPDSACKRecvSegs", 40).build();
         assert_eq!(example.findings(&RULE)[0].subject.kind, SubjectKind::Host);
+    }
+
+    #[test]
+    fn five_a_minute_in_two_windows_are_a_warning() {
+        assert_eq!(levels(&RULE, 2, |_| stalls(3, 3, 6)), [Some(Severity::Info), Some(Severity::Warning)]);
     }
 }

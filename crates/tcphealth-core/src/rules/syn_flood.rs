@@ -220,7 +220,7 @@ fn with_evidence(window: &Window, finding: Finding, flood: &Flood) -> Finding {
 #[cfg(test)]
 pub(super) mod tests {
     use super::*;
-    use crate::rules::testing::{Example, Scene};
+    use crate::rules::testing::{Example, Scene, levels};
     use crate::snapshot::{Socket, Timer};
 
     fn half_open(n: u16) -> Socket {
@@ -261,5 +261,21 @@ pub(super) mod tests {
     fn a_crowd_is_told_from_a_flood_by_the_cookies_that_come_back() {
         let said = |back| scene(90, 100).grew(COOKIES_RECEIVED.0, back).build().findings(&RULE)[0].summary.en.clone();
         assert!(said(50).contains("SYN flood") && said(51).contains("more clients"));
+    }
+
+    #[test]
+    fn the_mean_of_a_minute_counts_between_its_bursts() {
+        assert_eq!(
+            levels(&RULE, 7, |n| scene(90, n % 2 * 22).build()),
+            [
+                None,
+                Some(Severity::Warning),
+                None,
+                Some(Severity::Warning),
+                None,
+                Some(Severity::Warning),
+                Some(Severity::Warning)
+            ]
+        );
     }
 }

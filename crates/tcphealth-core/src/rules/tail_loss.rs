@@ -158,7 +158,7 @@ fn ruled_out(counts: &Retransmissions) -> Vec<Message> {
 mod tests {
     use super::*;
     use crate::rules::retransmit_local::tests::lines;
-    use crate::rules::testing::{Example, Scene};
+    use crate::rules::testing::{Example, Scene, last_two};
 
     /// Timeouts, probes and fast retransmissions in so many segments to one distant peer.
     fn scene(timeouts: u64, probes: u64, fast: u64, sent: u64) -> Scene {
@@ -222,5 +222,13 @@ mod tests {
     fn timeouts_of_nobody_known_are_worth_a_line_at_most() {
         let counters = Scene::new().grew("TcpExt.TCPTimeouts", 40).grew("Tcp.RetransSegs", 40);
         assert_eq!(counters.grew("TcpExt.TCPOrigDataSent", 400).build().severity(&RULE), Some(Severity::Info));
+    }
+
+    #[test]
+    fn ten_timeouts_a_minute_in_two_windows_are_a_warning() {
+        assert_eq!(last_two(&RULE, 6, |_| tail(3, 10, 0, 100_000)), [Some(Severity::Info), Some(Severity::Warning)]);
+        // In one window of the minute only: it is over.
+        let once = |n: u64| if n == 4 { tail(20, 10, 0, 100_000) } else { tail(0, 0, 0, 100_000) };
+        assert_eq!(last_two(&RULE, 6, once), [Some(Severity::Info), None]);
     }
 }

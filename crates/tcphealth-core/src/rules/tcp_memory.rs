@@ -86,7 +86,8 @@ fn check(window: &Window, limits: &Limits) -> Verdict {
     let cgroup = if thrown > 0 && far { at_its_limit(window, limits, &mut questions) } else { None };
     let cgroup = cgroup.or_else(|| starved(window, limits, &mut questions).filter(|_| far));
     let holder = holder(window);
-    let pressed = aborted > 0 || memory.as_ref().is_some_and(|memory| memory.pages > memory.pressure);
+    let high = |memory: &Memory| memory.pages as f64 > memory.pressure as f64 * limits.tcp_memory_warning_ratio;
+    let pressed = aborted > 0 || memory.as_ref().is_some_and(high);
     let owner = holder.filter(|_| pressed).and_then(|service| service_owner(window, service, &mut questions));
     if !questions.is_empty() {
         return Verdict::Ask(questions);
@@ -279,7 +280,7 @@ fn starved(window: &Window, limits: &Limits, questions: &mut Vec<Question>) -> O
 #[cfg(test)]
 pub(super) mod tests {
     use super::*;
-    use crate::rules::testing::{Example, Scene};
+    use crate::rules::testing::{Example, Scene, last_two};
     use crate::snapshot::{Socket, State};
 
     fn scene(pages: u64, aborted: u64) -> Scene {
@@ -347,5 +348,11 @@ pub(super) mod tests {
         assert_eq!(level(9, 49_999, 1448), None, "too few");
         assert_eq!(level(10, 50_000, 1448), None, "the buffer itself may have been full");
         assert_eq!(level(10, 49_999, 90_000), None, "somebody has read since");
+    }
+
+    #[test]
+    fn eight_tenths_of_the_pressure_for_ten_minutes_are_worth_a_line() {
+        assert_eq!(last_two(&RULE, 60, |_| scene(801, 0).build()), [None, Some(Severity::Info)]);
+        assert_eq!(last_two(&RULE, 60, |n| scene(if n == 30 { 800 } else { 801 }, 0).build()), [None; 2]);
     }
 }

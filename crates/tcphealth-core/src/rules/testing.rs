@@ -12,6 +12,10 @@ use crate::snapshot::{
 };
 use crate::window::Window;
 
+mod in_a_row;
+
+pub(crate) use in_a_row::{in_a_row, last_two, levels};
+
 /// Boot clock of the first look, seconds.
 const BEGIN_SECONDS: u64 = 1_000;
 /// What every counter stands at before the window.

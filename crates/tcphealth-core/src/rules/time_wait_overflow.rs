@@ -113,7 +113,7 @@ fn finding(severity: Severity, (destroyed, waiting, table): (u64, u32, i64)) -> 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::rules::testing::{Example, Scene};
+    use crate::rules::testing::{Example, Scene, levels};
     use crate::snapshot::Socket;
 
     fn overflowing(by: u64, waiting: u16) -> Example {
@@ -141,5 +141,10 @@ mod tests {
     fn a_table_at_its_default_is_not_advised_to_grow() {
         let advice = |table| finding(Severity::Warning, (1, 1, table)).now.len();
         assert_eq!([advice(100), advice(262_144)], [1, 0]);
+    }
+
+    #[test]
+    fn a_few_in_each_of_two_windows_are_a_warning() {
+        assert_eq!(levels(&RULE, 2, |_| overflowing(1, 0)), [Some(Severity::Info), Some(Severity::Warning)]);
     }
 }

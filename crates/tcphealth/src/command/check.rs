@@ -9,6 +9,7 @@ use std::time::Duration;
 use tcphealth_core::format::Format;
 use tcphealth_core::path::{INTERVAL_US, span};
 use tcphealth_core::report::{Report, Word};
+use tcphealth_core::rules::History;
 use tcphealth_core::say;
 use tcphealth_core::words::Lang;
 use tcphealth_linux::Host;
@@ -91,7 +92,9 @@ pub(crate) fn recorded(look: &LookArgs) -> anyhow::Result<Option<Report>> {
     }
     let Some(when) = look.at else { return Ok(None) };
     let store = Store::open(&look.from.clone().unwrap_or_else(store::default_dir))?;
-    Ok(Some(Past::at(&store, when, look.window)?.judged(&config::limits()?)?))
+    let (past, limits) = (Past::at(&store, when, look.window)?, config::limits()?);
+    let mut history = past.history(&store, &limits)?;
+    Ok(Some(past.judged(&mut history, &limits)?))
 }
 
 /// Says, on a terminal, that it will take a while.
@@ -151,8 +154,9 @@ pub(crate) fn host(from: Option<&Path>, netns: Option<&str>, save: Option<&Path>
 pub(crate) fn look(mut host: Host, look: &LookArgs, speech: &Speech) -> anyhow::Result<Report> {
     let limits = config::limits()?;
     let mut progress = Progress::new(speech);
-    let report =
-        Examiner { host: &mut host, limits: &limits, meanwhile: &mut progress }.once(look.window.unwrap_or(WINDOW));
+    let mut examiner =
+        Examiner { host: &mut host, limits: &limits, history: History::default(), meanwhile: &mut progress };
+    let report = examiner.once(look.window.unwrap_or(WINDOW));
     progress.clear();
     report
 }
@@ -160,7 +164,7 @@ pub(crate) fn look(mut host: Host, look: &LookArgs, speech: &Speech) -> anyhow::
 fn since_boot(mut host: Host, speech: &Speech) -> anyhow::Result<Report> {
     let limits = config::limits()?;
     let mut progress = Progress::new(speech);
-    Examiner { host: &mut host, limits: &limits, meanwhile: &mut progress }.since_boot()
+    Examiner { host: &mut host, limits: &limits, history: History::default(), meanwhile: &mut progress }.since_boot()
 }
 
 /// A monitoring system must never hang: when the time is over, the host is unknown.

@@ -14,7 +14,7 @@ use tcphealth_core::frame::block::Moment;
 use tcphealth_core::frame::leaves::{Slots, split};
 use tcphealth_core::frame::taken::{Meter, Taken, counter_leaves};
 use tcphealth_core::frame::totals::{PERIOD_US, Totals};
-use tcphealth_core::rules::Limits;
+use tcphealth_core::rules::{History, Limits};
 use tcphealth_core::say;
 use tcphealth_core::snapshot::{Answers, Counters, Marks, Question, Snapshot};
 use tcphealth_core::words::{Lang, Message};
@@ -204,10 +204,12 @@ impl Recorder {
             Ok(host.answer(&asked, answers, ANSWER_BUDGET)?)
         };
         let (first, second) = before.map_or((now, None), |before| (before, Some(now)));
+        // What was before is for whoever judges the recording: here only the questions count.
+        let mut none = History::default();
         // A host that was booted anew, or a namespace that was changed, makes no window: then it is one look.
-        match settle(first, second, (Answers::new(), &self.limits), &mut find) {
+        match settle((first, second), &mut none, (Answers::new(), &self.limits), &mut find) {
             Ok((_, answers)) => Ok(answers),
-            Err(_) => Ok(settle(now, None, (Answers::new(), &self.limits), &mut find)?.1),
+            Err(_) => Ok(settle((now, None), &mut none, (Answers::new(), &self.limits), &mut find)?.1),
         }
     }
 

@@ -5,6 +5,7 @@ use std::process::ExitCode;
 
 use tcphealth_core::format::{cut, json_line};
 use tcphealth_core::report::{Report, Severity};
+use tcphealth_core::rules::History;
 use tcphealth_core::text;
 
 use crate::args::{ReplayArgs, TextOrJson};
@@ -16,7 +17,7 @@ use crate::when::When;
 /// Prints from the first moment to the last.
 pub(crate) fn run(args: &ReplayArgs, speech: &Speech) -> anyhow::Result<ExitCode> {
     let store = Store::open(&args.from.clone().unwrap_or_else(store::default_dir))?;
-    let limits = config::limits()?;
+    let (limits, mut history) = (config::limits()?, History::default());
     let step_us = i64::try_from(args.step.as_micros()).unwrap_or(i64::MAX).max(1);
     let (mut when, mut shown_ns, mut gap) = (args.at, None, false);
     while when <= args.until {
@@ -25,7 +26,7 @@ pub(crate) fn run(args: &ReplayArgs, speech: &Speech) -> anyhow::Result<ExitCode
             Some(past) => {
                 shown_ns = Some(past.last.at.begin_ns);
                 gap = false;
-                let line = line(&past.judged(&limits)?, args.format, speech);
+                let line = line(&past.judged(&mut history, &limits)?, args.format, speech);
                 if write(&line)? {
                     break;
                 }

@@ -6,7 +6,7 @@ use std::time::Duration;
 use anyhow::bail;
 use tcphealth_core::frame::taken::Taken;
 use tcphealth_core::report::Report;
-use tcphealth_core::rules::Limits;
+use tcphealth_core::rules::{History, Limits};
 use tcphealth_core::say;
 use tcphealth_core::snapshot::{Absent, Answers, Counters, Question, Snapshot};
 
@@ -54,19 +54,13 @@ impl Past {
         };
         let first = first_of(last, before, window_us)?;
         let steps = first.map_or(&[][..], |place| before.get(place + 1..).unwrap_or_default());
-        let mut said = last.said.clone();
-        if let Ok(census) = &mut said.census {
+        let first = first.and_then(|place| before.get(place));
+        let counters = store.counters((first.unwrap_or(last).at.wall_us, last.at.wall_us))?;
+        let (mut last, answers) = whole(last, &counters);
+        if let Ok(census) = &mut last.census {
             steps.iter().rev().filter_map(|step| step.said.census.as_ref().ok()).for_each(|step| census.stretch(step));
         }
-        let first = first.and_then(|place| before.get(place));
-        let (last_at, first_at) = (last.at, first.map(|first| first.at));
-        let counters = store.counters((first_at.unwrap_or(last_at).wall_us, last_at.wall_us))?;
-        let taken_at = |boot_us: u64| {
-            let same = counters.iter().find(|sample| sample.at.boot_us == boot_us);
-            same.map_or_else(Counters::default, |sample| sample.said.clone())
-        };
-        let (last, answers) = said.with(taken_at(last_at.boot_us));
-        let first = first.map(|first| first.said.clone().with(taken_at(first.at.boot_us)).0);
+        let first = first.map(|first| whole(first, &counters).0);
         Ok(Some(Self { first, last, answers }))
     }
 
@@ -75,8 +69,29 @@ impl Past {
         &self.answers
     }
 
+    /// The windows that lead up to this one, each judged with those before it, as far back as rules look.
+    ///
+    /// # Errors
+    /// The recording is damaged.
+    pub(crate) fn history(&self, store: &Store, limits: &Limits) -> anyhow::Result<History> {
+        let mut history = History::default();
+        let Some(first) = &self.first else { return Ok(history) };
+        let until_us = first.at.wall_ns.div_euclid(1000);
+        let since_us = until_us.saturating_sub((limits.chronic_long_seconds * 1e6) as i64);
+        let (looks, counters) = (store.taken((since_us, until_us))?, store.counters((since_us, until_us))?);
+        for pair in looks.windows(2) {
+            let [before, after] = pair else { continue };
+            if follows(&before.said, &after.said) {
+                let (last, answers) = whole(after, &counters);
+                let past = Self { first: Some(whole(before, &counters).0), last, answers };
+                past.judged(&mut history, limits)?;
+            }
+        }
+        Ok(history)
+    }
+
     /// Judged by the same rules as a live look; what was not asked then stays unanswered.
-    pub(crate) fn judged(&self, limits: &Limits) -> anyhow::Result<Report> {
+    pub(crate) fn judged(&self, history: &mut History, limits: &Limits) -> anyhow::Result<Report> {
         let mut none = |asked: BTreeSet<Question>, answers: &mut Answers| {
             answers.extend(asked.into_iter().map(|question| (question, Err(Absent::NotAsked))));
             Ok(())
@@ -85,7 +100,7 @@ impl Past {
             Some(first) => (first, Some(&self.last)),
             None => (&self.last, None),
         };
-        Ok(settle(first, second, (self.answers.clone(), limits), &mut none)?.0)
+        Ok(settle((first, second), history, (self.answers.clone(), limits), &mut none)?.0)
     }
 }
 
@@ -96,6 +111,12 @@ fn begin_of(store: &Store, when: When, window_us: i64) -> anyhow::Result<Option<
     let Some(((last, _), before)) = looks.split_last() else { return Ok(None) };
     let begin = before.iter().rev().find(|(at, _)| at.wall_us <= last.wall_us.saturating_sub(window_us));
     Ok(begin.or(before.first()).map(|(at, _)| at.wall_us).or(Some(last.wall_us)))
+}
+
+/// A look with the counters that were taken with it.
+fn whole(look: &Sample<Taken>, counters: &[Sample<Counters>]) -> (Snapshot, Answers) {
+    let same = counters.iter().find(|sample| sample.at.boot_us == look.at.boot_us);
+    look.said.clone().with(same.map_or_else(Counters::default, |sample| sample.said.clone()))
 }
 
 /// Whether what was seen at a look still tells of this time.

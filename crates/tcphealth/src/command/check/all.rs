@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use tcphealth_core::format::Format;
 use tcphealth_core::report::{Place, Report, Survey, Unseen};
-use tcphealth_core::rules::Limits;
+use tcphealth_core::rules::{History, Limits};
 use tcphealth_core::snapshot::{Answers, Marks, Snapshot};
 use tcphealth_core::wire::sock_diag::ALL_STATES;
 use tcphealth_core::{say, text};
@@ -120,10 +120,12 @@ impl Seen {
 
     fn report(&mut self, limits: &Limits, deadline: Instant) -> anyhow::Result<Report> {
         let (host, heard) = (&mut self.host, std::mem::take(&mut self.heard));
-        let (report, _) = settle(&self.first, Some(&self.second), (heard, limits), &mut |asked, answers| {
+        let mut find = |asked, answers: &mut Answers| {
             let left = deadline.saturating_duration_since(Instant::now());
             Ok(host.answer(&asked, answers, left.min(ANSWER_BUDGET))?)
-        })?;
+        };
+        let looks = (&self.first, Some(&self.second));
+        let (report, _) = settle(looks, &mut History::default(), (heard, limits), &mut find)?;
         Ok(report)
     }
 }

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use tcphealth_core::format::{Format, json_line, pad, rfc3339};
 use tcphealth_core::report::{Report, Severity, Word};
-use tcphealth_core::rules::Limits;
+use tcphealth_core::rules::{History, Limits};
 use tcphealth_core::statistics::{Faded, Standing};
 use tcphealth_core::words::Lang;
 use tcphealth_core::{say, text};
@@ -45,7 +45,8 @@ impl Every<'_> {
     /// Prints until it is enough; the worst verdict is the exit status.
     pub(super) fn run(&self, mut host: Host) -> anyhow::Result<Word> {
         let mut before = host.look(Pass::First)?;
-        let mut examiner = Examiner { host: &mut host, limits: self.limits, meanwhile: &mut Silence };
+        let history = History::default();
+        let mut examiner = Examiner { host: &mut host, limits: self.limits, history, meanwhile: &mut Silence };
         let (mut near, mut far) = (Faded::default(), Faded::default());
         let mut worst = Word::Ok;
         if self.format == Format::Text {

@@ -2,7 +2,7 @@
 
 use tcphealth_core::format::headline;
 use tcphealth_core::report::{Report, Severity};
-use tcphealth_core::rules::Limits;
+use tcphealth_core::rules::{History, Limits};
 use tcphealth_core::snapshot::{Answers, Marks, Snapshot};
 use tcphealth_core::words::Lang;
 use tcphealth_core::{say, text};
@@ -16,6 +16,7 @@ use crate::examine::{ANSWER_BUDGET, settle};
 pub(crate) struct Judge {
     host: Host,
     before: (Snapshot, Marks),
+    history: History,
     limits: Limits,
     lang: Lang,
 }
@@ -26,7 +27,7 @@ impl Judge {
         let mut host = Host::live();
         let limits = config::limits().map_err(|error| failed(&error))?;
         let before = host.look(Pass::First).map_err(|error| failed(&error.into()))?;
-        Ok(Self { host, before, limits, lang })
+        Ok(Self { host, before, history: History::default(), limits, lang })
     }
 
     /// The line on the time since the look before.
@@ -40,7 +41,7 @@ impl Judge {
         let before = std::mem::replace(&mut self.before, now);
         let host = &mut self.host;
         let mut find = |asked, answers: &mut Answers| Ok(host.answer(&asked, answers, ANSWER_BUDGET)?);
-        Ok(settle(&before.0, Some(&self.before.0), (Answers::new(), &self.limits), &mut find)?.0)
+        Ok(settle((&before.0, Some(&self.before.0)), &mut self.history, (Answers::new(), &self.limits), &mut find)?.0)
     }
 }
 

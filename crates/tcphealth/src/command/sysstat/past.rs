@@ -4,7 +4,7 @@ use std::fs::File;
 use std::path::Path;
 
 use tcphealth_core::report::{Report, Unseen, Word};
-use tcphealth_core::rules::{Limits, Read, judge, summary};
+use tcphealth_core::rules::{History, Limits, Read, judge, summary};
 use tcphealth_core::say;
 use tcphealth_core::snapshot::{Answers, Snapshot};
 use tcphealth_core::sysstat::header::Header;
@@ -50,7 +50,7 @@ pub(crate) fn report(file: &Path, look: &LookArgs) -> anyhow::Result<Option<Repo
 fn judged(first: &Snapshot, last: &Snapshot, limits: &Limits) -> anyhow::Result<Report> {
     let answers = Answers::new();
     let window = Window::between(first, last, &answers)?;
-    let mut judgement = judge(&window, limits);
+    let mut judgement = judge(&window, &History::default(), limits);
     judgement.reword(&window, limits, |read| lacking(read, &window));
     let verdicts = verdicts(&window, limits);
     let decides = verdicts.iter().any(|(rule, _)| rule.starts_with("retransmit-"));

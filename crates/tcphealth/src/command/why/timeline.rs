@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use tcphealth_core::format::wrap;
 use tcphealth_core::report::{Outcome, Severity};
-use tcphealth_core::rules::Limits;
+use tcphealth_core::rules::{History, Limits};
 use tcphealth_core::words::{Lang, Message};
 use tcphealth_core::{say, text};
 
@@ -171,7 +171,7 @@ impl Search<'_> {
         self.progress();
         let Some(past) = Past::find(&self.store, When(at), None)? else { return Ok((at, Seen::Nothing)) };
         let look = past.last.at.wall_ns.div_euclid(1000);
-        let report = past.judged(&self.limits)?;
+        let report = past.judged(&mut History::default(), &self.limits)?;
         let what = &self.args.what;
         let meant = report.findings.iter().filter(|found| found.rule == self.rule);
         let meant = meant.map(|found| (found.id(), found)).filter(|(id, _)| what == self.rule || id == what);

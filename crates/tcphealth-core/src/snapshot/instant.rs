@@ -1,6 +1,6 @@
 //! A wall-clock time → RFC 3339 with the local offset. The core is told the time and the offset; it asks for neither.
 
-use crate::snapshot::Stamp;
+use super::Stamp;
 
 /// `2026-08-02T03:00:27.120+09:00`: the begin of a look, to the millisecond.
 pub fn rfc3339(at: &Stamp) -> String {
