@@ -197,6 +197,8 @@ impl Gathered {
                     items.push(name.as_bytes()).copy_from_slice(values);
                 }
             }
+            // Where the file is not there, there is no CPU to tell of.
+            "SOFT" if self.softnet.is_empty() => {}
             "SOFT" => {
                 items.grow_to(cpus + 1);
                 for (cpu, values) in self.softnet.iter().enumerate().take(cpus) {
@@ -381,6 +383,14 @@ mod tests {
     fn softnet_lines_belong_to_the_cpu_in_their_thirteenth_column() {
         let text = "ff 1 2 0 0 0 0 0 0 3 4 5 1\n";
         assert_eq!(row("SOFT", text), [255, 1, 2, 3, 4, 5]);
+    }
+
+    #[test]
+    fn without_softnet_stat_there_is_no_cpu_to_tell_of() {
+        let activity = by_keyword("SOFT").unwrap();
+        let mut items = Items::none(activity);
+        Gathered::default().items(activity, 2, &mut items);
+        assert!(items.is_empty());
     }
 
     #[test]

@@ -362,7 +362,8 @@ impl Printer for SarPrinter {
             printed |= self.table(out.lane(step.lane), index, (item, &mut step));
         }
         if let (true, Some(activity)) = (printed, self.activities.get(step.lane)) {
-            let items = step.now.items.first().map_or(0, super::items::Items::len);
+            // sysstat counts the items of the reading before, which may have had none.
+            let items = step.before.items.first().map_or(0, super::items::Items::len);
             let lines = self.settings.lines(activity, items);
             if let Some(heading) = self.lanes.get_mut(step.lane) {
                 heading.lines += lines;

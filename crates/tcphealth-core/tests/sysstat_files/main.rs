@@ -17,7 +17,7 @@ use tcphealth_core::sysstat::sadf::tree::Markup;
 use tcphealth_core::sysstat::text::Settings;
 use tcphealth_core::sysstat::walk::{Bound, Choice};
 use tcphealth_core::sysstat::writer::{can_append, head, statistics};
-use writer::{Machine, USUAL, example, older};
+use writer::{DEV, Machine, USUAL, Writer, example, named, older};
 
 /// By hand: one second, then two, then two after the RESTART. 1 250 000 bytes/s of 100 Mbit/s are 10 %, 1 220.70 kB.
 const SAR: &str = "\
@@ -117,6 +117,32 @@ fn extremes_and_changed_items_are_told() {
     assert!(text.contains("\nSummary:       totsck"));
     let still = report(&example(USUAL), Settings { omit_unchanged: true, rows: 1, ..plain() }, &EVERYTHING);
     assert_eq!(still.matches("IFACE").count(), 3 + 2);
+}
+
+/// sysstat counts as printed the items of the reading before: behind a reading without any the header comes again.
+#[test]
+fn the_header_comes_again_behind_a_reading_without_interfaces() {
+    let mut file = Writer::new(USUAL, &[DEV], 1);
+    let link = named("eth0", 2);
+    for seconds in 0..4 {
+        file.record(1, 100 * seconds, seconds);
+        let item = (&[seconds; 7][..], &[][..], &[100][..], &link[..]);
+        file.items(&DEV, if seconds == 0 { &[] } else { std::slice::from_ref(&item) });
+    }
+    let text = report(&file.bytes, plain(), &EVERYTHING);
+    let starts: Vec<&str> = text.lines().map(|line| line.get(..24).unwrap_or_default().trim()).collect();
+    let (header, row) = (|time| format!("{time}        IFACE"), |time| format!("{time}         eth0"));
+    let wanted = [
+        String::new(),
+        header("22:13:20"),
+        row("22:13:21"),
+        String::new(),
+        header("22:13:21"),
+        row("22:13:22"),
+        row("22:13:23"),
+        "Average:         eth0".to_owned(),
+    ];
+    assert_eq!(starts, wanted);
 }
 
 #[test]

@@ -96,12 +96,10 @@ fn one(options: &mut Options, word: &str, words: &mut Words<'_>) -> Result<Optio
     match word {
         "-s" => options.selection.start = Some(bound(words, START)?),
         "-e" => options.selection.end = Some(bound(words, END)?),
-        "-P" => options.selection.set_cpus(words.take().ok_or(Misused)?)?,
+        "-P" => options.selection.add_cpus(words.take().ok_or(Misused)?)?,
         "-O" if !options.of_sar => return outputs(options, words.take().ok_or(Misused)?),
         "-n" if options.of_sar => options.selection.add_keywords(words.take().ok_or(Misused)?)?,
         "--old-format" => options.old_hz = options.old_hz.or(Some(100)),
-        "-i" if options.of_sar => options.interval = Some(number(words.take().ok_or(Misused)?)?),
-        "--human" | "--pretty" if options.of_sar => {}
         _ => return other(options, word),
     }
     Ok(None)
@@ -110,19 +108,22 @@ fn one(options: &mut Options, word: &str, words: &mut Words<'_>) -> Result<Optio
 fn other(options: &mut Options, word: &str) -> Result<Option<Request>, Misused> {
     if let Some((name, value)) = word.strip_prefix("--").and_then(|long| long.split_once('=')) {
         match name {
-            "iface" => options.selection.set_interfaces(value),
+            "iface" => options.selection.add_interfaces(value),
             "old-format" => options.old_hz = Some(number(value)?).filter(|&hz| hz > 0),
-            // Lists for reports that are not the network's, and decimals, choose nothing here.
-            "dev" | "fs" | "int" | "dec" => {}
+            // Lists for reports that are not the network's choose nothing here.
+            "dev" | "fs" | "int" => {}
             _ => return Err(Misused),
         }
         return Ok(None);
     }
     match word.strip_prefix('-') {
         Some(days) if !days.is_empty() && is_number(days) && days.len() < 3 && !options.of_sar => {
-            options.days_ago = Some(number(days)?);
+            if !options.file.is_empty() || options.days_ago.is_some() {
+                return Err(Misused);
+            }
+            // Today's file is the usual one.
+            options.days_ago = Some(number(days)?).filter(|&days| days > 0);
         }
-        Some("") => return Err(Misused),
         Some(letters) => return letters.chars().find_map(|one| letter(options, one).transpose()).transpose(),
         None => plain(options, word)?,
     }
@@ -132,14 +133,14 @@ fn other(options: &mut Options, word: &str) -> Result<Option<Request>, Misused> 
 /// The file, the interval, the count.
 fn plain(options: &mut Options, word: &str) -> Result<(), Misused> {
     if !is_number(word) {
-        if !options.file.is_empty() || options.of_sar {
+        if !options.file.is_empty() || options.days_ago.is_some() {
             return Err(Misused);
         }
         word.clone_into(&mut options.file);
     } else if options.interval.is_none() {
         options.interval = Some(number(word)?).filter(|&seconds| seconds > 0).ok_or(Misused)?.into();
     } else if options.count.is_none() {
-        options.count = Some(number(word)?).filter(|&count| count > 0).ok_or(Misused)?.into();
+        options.count = Some(number(word)?);
     } else {
         return Err(Misused);
     }
@@ -174,7 +175,8 @@ fn sar_letter(options: &mut Options, letter: char) -> Result<Option<Request>, Mi
     match letter {
         'A' => options.selection.add_all(),
         'C' => options.comments = true,
-        'h' | 'p' | 't' | 'x' | 'z' | 'D' => {}
+        'h' | 'p' | 'x' | 'z' => {}
+        'V' => return Ok(Some(Request::Say(version()))),
         _ => return Err(Misused),
     }
     Ok(None)
@@ -232,6 +234,8 @@ fn settle(mut options: Options) -> Result<Request, Misused> {
         options.file = file.to_string_lossy().into_owned();
         options.default_file = true;
     }
+    // No count is no bound.
+    options.count = options.count.filter(|&count| count > 0);
     options.old_hz = options.old_hz.map(|assumed| options.hz.unwrap_or(assumed));
     options.selection.settle_bounds()?;
     let needs = options.format != Format::Head && !options.head;

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use tcphealth_core::sysstat::activity::{Activity, NETWORK};
+use tcphealth_core::sysstat::activity::{Activity, ItemKind, NETWORK};
 use tcphealth_core::sysstat::clock::{Clock, Zone};
 use tcphealth_core::sysstat::header::Header;
 use tcphealth_core::sysstat::items::Items;
@@ -110,12 +110,11 @@ impl Collector {
         &mut self.machine
     }
 
-    /// Leaves out activities that have no items in a reading.
+    /// Leaves out activities that have no items in a reading; CPUs there are always.
     pub(crate) fn keep_present(&mut self, reading: &mut Reading) {
-        let present: Vec<bool> = reading.items.iter().map(|items| !items.is_empty()).collect();
-        let mut kept = present.iter();
-        self.activities.retain(|_| kept.next() == Some(&true));
-        reading.items.retain(|items| !items.is_empty());
+        let all = std::mem::take(&mut self.activities).into_iter().zip(std::mem::take(&mut reading.items));
+        let present = all.filter(|(activity, items)| activity.item == ItemKind::Cpu || !items.is_empty());
+        (self.activities, reading.items) = present.unzip();
     }
 
     /// An empty reading.

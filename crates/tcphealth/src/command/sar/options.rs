@@ -3,6 +3,7 @@
 use std::path::Path;
 
 use tcphealth_core::sysstat::activity::NETWORK;
+use tcphealth_core::sysstat::rates::Wanted;
 use tcphealth_core::sysstat::text::Settings;
 
 use crate::command::sysstat::arguments::{END, Misused, START, Selection, Words, bound, is_number, number};
@@ -99,7 +100,7 @@ fn one(options: &mut Options, word: &str, words: &mut Words<'_>) -> Result<Optio
             let (_, first) = options.roots.as_mut().ok_or(Misused)?;
             words.take().ok_or(Misused)?.clone_into(first);
         }
-        "-P" => options.selection.set_cpus(words.take().ok_or(Misused)?)?,
+        "-P" => options.selection.add_cpus(words.take().ok_or(Misused)?)?,
         "-n" => options.selection.add_keywords(words.take().ok_or(Misused)?)?,
         "-o" if options.output.is_none() => options.output = Some(words.take_file().unwrap_or("-").to_owned()),
         "-f" if options.file.is_none() && options.days_ago.is_none() => set_file(options, words.take_file()),
@@ -110,7 +111,8 @@ fn one(options: &mut Options, word: &str, words: &mut Words<'_>) -> Result<Optio
             options.interval_by_option = options.interval.is_some();
             options.interval.ok_or(Misused)?;
         }
-        "-f" | "-o" | "-" => return Err(Misused),
+        "-D" => options.long_names = true,
+        "-f" | "-o" => return Err(Misused),
         _ => return plain(options, word),
     }
     Ok(None)
@@ -119,7 +121,7 @@ fn one(options: &mut Options, word: &str, words: &mut Words<'_>) -> Result<Optio
 fn valued(options: &mut Options, name: &str, value: &str) -> Result<(), Misused> {
     match (name, value) {
         ("dec", "0" | "1" | "2") => options.settings.style.decimals = number(value)? as usize,
-        ("iface", _) => options.selection.set_interfaces(value),
+        ("iface", _) => options.selection.add_interfaces(value),
         ("old-format", _) => options.old_hz = Some(number(value)?).filter(|&hz| hz > 0),
         // Lists for reports that are not the network's choose nothing here.
         ("dev" | "fs" | "int", _) => {}
@@ -131,11 +133,12 @@ fn valued(options: &mut Options, name: &str, value: &str) -> Result<(), Misused>
 /// Days ago, letters, interval and count.
 fn plain(options: &mut Options, word: &str) -> Result<Option<Request>, Misused> {
     match word.strip_prefix('-') {
-        Some(days) if is_number(days) && days.len() < 3 => {
+        Some(days) if !days.is_empty() && is_number(days) && days.len() < 3 => {
             if options.file.is_some() || options.days_ago.is_some() {
                 return Err(Misused);
             }
-            options.days_ago = Some(number(days)?);
+            // Today's file is the usual one.
+            options.days_ago = Some(number(days)?).filter(|&days| days > 0);
         }
         Some(letters) => return letters.chars().find_map(|letter| flag(options, letter).transpose()).transpose(),
         None if options.interval.is_none() => options.interval = Some(number(word)?),
@@ -149,7 +152,6 @@ fn flag(options: &mut Options, letter: char) -> Result<Option<Request>, Misused>
     match letter {
         'A' => options.selection.add_all(),
         'C' => options.comments = true,
-        'D' => options.long_names = true,
         'h' => (options.settings.style.human, options.settings.style.pretty) = (true, true),
         'p' => options.settings.style.pretty = true,
         't' => options.writers_clock = true,
@@ -216,9 +218,7 @@ fn settle(mut options: Options, none: bool) -> Result<Request, Misused> {
     if options.selection.is_empty() {
         return Ok(Request::Fail(Failure::line(1, "Say which network reports: -n DEV,TCP,ETCP (--help lists them)")));
     }
-    options.settings.wanted.cpus = options.selection.cpus.clone();
-    options.settings.wanted.interfaces.clone_from(&options.selection.interfaces);
-    options.settings.wanted.since_boot = since_boot;
+    options.settings.wanted = Wanted { since_boot, ..options.selection.wanted() };
     Ok(Request::Report(Box::new(options)))
 }
 

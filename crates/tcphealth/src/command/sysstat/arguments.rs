@@ -3,6 +3,9 @@
 //! Source: `parse_sar_opt()`, `parse_sar_n_opt()`, `parse_sa_P_opt()`, `parse_timestamp()` and `parse_sa_devices()` in
 //! sysstat's `sa_common.c`. A wrong word means the usage, exit status 1.
 
+use std::collections::BTreeSet;
+use std::ops::RangeInclusive;
+
 use tcphealth_core::sysstat::activity::{Activity, CPUS_MAX, NETWORK, by_keyword};
 use tcphealth_core::sysstat::rates::{Cpus, Wanted};
 use tcphealth_core::sysstat::walk::Bound;
@@ -54,8 +57,8 @@ impl<'a> Words<'a> {
 pub(crate) struct Selection {
     /// Which activities, by their place in the table.
     pub(crate) activities: [bool; 20],
-    /// Which CPUs.
-    pub(crate) cpus: Cpus,
+    /// Which CPUs; the sum alone when none is chosen.
+    pub(crate) cpus: Option<Cpus>,
     /// Which interfaces.
     pub(crate) interfaces: Option<Vec<Vec<u8>>>,
     /// `-s`.
@@ -72,7 +75,7 @@ impl Selection {
 
     /// Which items are wanted.
     pub(crate) fn wanted(&self) -> Wanted {
-        Wanted { interfaces: self.interfaces.clone(), cpus: self.cpus.clone(), since_boot: false }
+        Wanted { interfaces: self.interfaces.clone(), cpus: self.cpus.clone().unwrap_or_default(), since_boot: false }
     }
 
     /// Whether none is.
@@ -97,40 +100,33 @@ impl Selection {
     /// Everything that is told here, `-A`.
     pub(crate) fn add_all(&mut self) {
         self.activities = [true; 20];
-        self.cpus = Cpus::All;
+        self.cpus = Some(Cpus::All);
     }
 
-    /// The CPUs behind `-P`: numbers, ranges, `all` for the sum, `ALL` for everything.
-    pub(crate) fn set_cpus(&mut self, list: &str) -> Result<(), Misused> {
-        let mut items = std::collections::BTreeSet::new();
-        for word in list.split(',').filter(|word| !word.is_empty()) {
-            match word {
-                "ALL" => {
-                    self.cpus = Cpus::All;
-                    return Ok(());
-                }
-                "all" => {
-                    items.insert(0);
-                }
-                _ => {
-                    let (low, high) = word.split_once('-').unwrap_or((word, word));
-                    let (low, high) = (cpu(low)?, cpu(high)?);
-                    if low > high {
-                        return Err(Misused);
-                    }
-                    items.extend(low + 1..=high + 1);
-                }
-            }
+    /// The CPUs behind `-P`: `ALL` alone for everything, else numbers, ranges, `all` for the sum; lists add up.
+    pub(crate) fn add_cpus(&mut self, list: &str) -> Result<(), Misused> {
+        if list == "ALL" {
+            self.cpus = Some(Cpus::All);
+            return Ok(());
         }
-        self.cpus = Cpus::These(items);
+        let mut added = BTreeSet::new();
+        for word in list.split(',').filter(|word| !word.is_empty()) {
+            added.extend(if word == "all" { 0..=0 } else { cpu_items(word)? });
+        }
+        match &mut self.cpus {
+            Some(Cpus::All) => {}
+            Some(Cpus::These(items)) => items.extend(added),
+            None => self.cpus = (!added.is_empty()).then_some(Cpus::These(added)),
+        }
         Ok(())
     }
 
-    /// The names behind `--iface=`; an empty list is none.
-    pub(crate) fn set_interfaces(&mut self, list: &str) {
-        let names: Vec<Vec<u8>> =
-            list.split(',').filter(|name| !name.is_empty()).map(|name| name.as_bytes().to_vec()).collect();
-        self.interfaces = (!names.is_empty()).then_some(names);
+    /// The names behind `--iface=`; lists add up, and an empty one chooses nothing.
+    pub(crate) fn add_interfaces(&mut self, list: &str) {
+        let names = list.split(',').filter(|name| !name.is_empty()).map(|name| name.as_bytes().to_vec());
+        let mut all = self.interfaces.take().unwrap_or_default();
+        all.extend(names);
+        self.interfaces = (!all.is_empty()).then_some(all);
     }
 
     /// An end on an earlier hour than the start is of the next day; an earlier second since 1970 is a mistake.
@@ -142,6 +138,16 @@ impl Selection {
         }
         Ok(())
     }
+}
+
+/// The items of `3`, of `3-5`, or of `3-`, which has no end: each is one further on than its CPU.
+fn cpu_items(word: &str) -> Result<RangeInclusive<u32>, Misused> {
+    let (low, high) = match word.split_once('-') {
+        None => (cpu(word)?, cpu(word)?),
+        Some((low, "")) => (cpu(low)?, CPUS_MAX - 1),
+        Some((low, high)) => (cpu(low)?, cpu(high)?),
+    };
+    if low <= high { Ok(low + 1..=high + 1) } else { Err(Misused) }
 }
 
 fn cpu(word: &str) -> Result<u32, Misused> {
@@ -226,14 +232,32 @@ mod tests {
         assert_eq!(selection.activities, [true; 20]);
     }
 
+    fn items(lists: &[&str]) -> Result<(Vec<usize>, u64), Misused> {
+        let mut selection = Selection::default();
+        lists.iter().try_for_each(|list| selection.add_cpus(list))?;
+        let cpus = selection.wanted().cpus;
+        Ok(((0..10).filter(|&item| cpus.holds(item)).collect(), cpus.bits()))
+    }
+
     #[test]
     fn cpus_are_items_one_further_on() {
+        assert_eq!(items(&["0,2-3,all"]), Ok((vec![0, 1, 3, 4], 4)));
+        assert_eq!(items(&["7-"]), Ok((vec![8, 9], 8192 - 7)));
+        assert_eq!(items(&["0", "2"]), Ok((vec![1, 3], 2)), "lists add up");
+        assert_eq!(items(&["ALL", "1"]).unwrap().0.len(), 10);
+        assert_eq!(items(&[","]), Ok((vec![0], 1)), "the sum when none is chosen");
+        for wrong in ["8192", "3-2", "0,ALL", "-1", "1-2-3", "x"] {
+            assert_eq!(items(&[wrong]), Err(Misused), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn interfaces_add_up() {
         let mut selection = Selection::default();
-        assert_eq!(selection.set_cpus("0,2-3,all"), Ok(()));
-        let held: Vec<usize> = (0..10).filter(|&item| selection.cpus.holds(item)).collect();
-        assert_eq!((held, selection.cpus.bits()), (vec![0, 1, 3, 4], 4));
-        assert_eq!(selection.set_cpus("8192"), Err(Misused));
-        assert_eq!(selection.set_cpus("3-2"), Err(Misused));
+        for list in ["lo,", "", "eth0"] {
+            selection.add_interfaces(list);
+        }
+        assert_eq!(selection.interfaces, Some(vec![b"lo".to_vec(), b"eth0".to_vec()]));
     }
 
     #[test]
