@@ -14,6 +14,7 @@ pub const MODULES: &[&str] = &[
     "report",
     "rules",
     "frame",
+    "diff",
     "sysstat",
     "manual",
     "format",

@@ -14,6 +14,7 @@ pub mod window;
 pub mod report;
 pub mod rules;
 pub mod frame;
+pub mod diff;
 pub mod sysstat;
 pub mod manual;
 pub mod format;

@@ -11,7 +11,7 @@ use tcphealth_core::text;
 use tcphealth_core::words::{Lang, Text};
 
 use crate::command::Column;
-use crate::when::{self, When};
+use crate::when::{self, Span, When};
 use tcphealth_core::path::{FLOWS_MAX, INTERVAL_US};
 
 mod korean;
@@ -70,6 +70,10 @@ pub(crate) enum Command {
     Record(RecordArgs),
     /// Judge a recording moment after moment.
     Replay(ReplayArgs),
+    /// What changed between two ranges of a recording, the most unusual first.
+    ///
+    /// Exit status: 0 nothing unusual, 1 something is, 3 there is nothing to compare.
+    Diff(DiffArgs),
     /// The TCP state diagram, with the sockets in each state.
     States(StatesArgs),
     /// The socket table, filtered with ss's words and grouped.
@@ -200,6 +204,34 @@ pub(crate) struct ReplayArgs {
     #[arg(long, value_name = "TIME", value_parser = duration)]
     pub(crate) window: Option<Duration>,
     /// How to print it: a line a moment, or a report a line.
+    #[arg(long, value_name = "FORMAT", default_value = "text")]
+    pub(crate) format: TextOrJson,
+}
+
+const DIFF_EXAMPLES: &str = "Examples:
+  tcphealth diff                                    the last hour against the same hour yesterday
+  tcphealth diff -2h                                the last hour against the hour that ended two hours ago
+  tcphealth diff -20m --window 10m                  the last ten minutes against the ten until 20 minutes ago
+  tcphealth diff 'yesterday 03:00..04:00' 03:00..04:00
+";
+
+/// What `diff` needs.
+#[derive(Debug, Args)]
+#[command(after_help = DIFF_EXAMPLES)]
+pub(crate) struct DiffArgs {
+    /// The first range: 'yesterday 03:00..04:00', or the time when it ended; a day before the second unless given.
+    #[arg(value_name = "A", value_parser = when::parse_span, allow_hyphen_values = true)]
+    pub(crate) a: Option<Span>,
+    /// The second range; what ends now unless given.
+    #[arg(value_name = "B", value_parser = when::parse_span, allow_hyphen_values = true)]
+    pub(crate) b: Option<Span>,
+    /// The recording; the usual place unless given.
+    #[arg(long, value_name = "DIR")]
+    pub(crate) from: Option<PathBuf>,
+    /// Length of a range that is given by its end; an hour unless given, or as long as the other.
+    #[arg(long, value_name = "TIME", value_parser = duration)]
+    pub(crate) window: Option<Duration>,
+    /// How to print it.
     #[arg(long, value_name = "FORMAT", default_value = "text")]
     pub(crate) format: TextOrJson,
 }
@@ -498,7 +530,7 @@ fn command_place(words: &[OsString]) -> usize {
 pub(crate) fn usage_status(words: &[OsString]) -> u8 {
     let word = words.get(command_place(words)).map(|word| word.to_string_lossy());
     match word.as_deref() {
-        None | Some("check" | "path") => 3,
+        None | Some("check" | "path" | "diff") => 3,
         Some(word) if word.starts_with('-') => 3,
         Some(_) => 2,
     }
@@ -548,7 +580,7 @@ mod tests {
     fn a_usage_error_is_unknown_to_a_monitoring_system_and_2_elsewhere() {
         let status = |line| usage_status(&words(line));
         assert_eq!([status("tcphealth"), status("tcphealth --nonsense"), status("tcphealth check --nonsense")], [3; 3]);
-        assert_eq!([status("tcphealth path"), status("tcphealth --lang ko path")], [3; 2]);
+        assert_eq!([status("tcphealth path"), status("tcphealth --lang ko path"), status("tcphealth diff")], [3; 3]);
         assert_eq!([status("tcphealth states --nonsense"), status("tcphealth nonsense")], [2; 2]);
     }
 

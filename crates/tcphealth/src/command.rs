@@ -7,6 +7,7 @@ use crate::args::{self, Command};
 use crate::speech::{self, Speech};
 
 mod check;
+mod diff;
 mod doctor;
 mod explain;
 mod path;
@@ -41,6 +42,7 @@ pub(crate) fn run(words: Vec<OsString>) -> ExitCode {
         Command::Path(args) => path::run(args, &speech),
         Command::Record(args) => record::run(args, &speech),
         Command::Replay(args) => replay::run(args, &speech),
+        Command::Diff(args) => diff::run(args, &speech),
         Command::States(args) => states::run(args, &speech),
         Command::Sockets(args) => sockets::run(args, &speech),
         Command::Doctor(args) => doctor::run(args, &speech),

@@ -12,9 +12,13 @@ mod writer;
 mod reader;
 mod picked;
 mod history;
+mod range;
+#[cfg(test)]
+mod month;
 
 pub(crate) use history::Past;
 pub(crate) use picked::Picked;
+pub(crate) use range::Range;
 pub(crate) use reader::{Sample, Store};
 pub(crate) use writer::{Keep, Writer, is_written};
 

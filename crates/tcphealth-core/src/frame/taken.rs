@@ -166,6 +166,11 @@ impl Taken {
         moment(&self.at)
     }
 
+    /// What was asked about it, and answered.
+    pub fn answers(&self) -> impl Iterator<Item = (&Question, &Answer)> {
+        self.answers.iter().map(|answered| (&answered.question, &answered.answer))
+    }
+
     /// The look and the answers, with the counters that were taken with it.
     pub fn with(self, counters: Counters) -> (Snapshot, Answers) {
         let answers = self.answers.into_iter().map(|answered| (answered.question, answered.answer)).collect();

@@ -42,6 +42,24 @@ const TEXTS: &[(&str, &str)] = &[
         "Show this moment of a recording: '2026-11-21 03:00', 'yesterday 03:00', -2h; local time unless UTC stands behind it",
         "기록의 이 시점을 보여 준다: '2026-11-21 03:00', 'yesterday 03:00', -2h. 뒤에 UTC가 없으면 현지 시각",
     ),
+    (
+        "What changed between two ranges of a recording, the most unusual first",
+        "기록의 두 구간 사이에 달라진 것을 이례적인 것부터 보여 준다",
+    ),
+    (
+        "What changed between two ranges of a recording, the most unusual first.\n\nExit status: 0 nothing unusual, 1 something \
+         is, 3 there is nothing to compare.",
+        "기록의 두 구간 사이에 달라진 것을 이례적인 것부터 보여 준다.\n\n종료 상태: 0 이례적인 변화 없음, 1 있음, 3 비교할 기록이 없음.",
+    ),
+    (
+        "The first range: 'yesterday 03:00..04:00', or the time when it ended; a day before the second unless given",
+        "첫째 구간: 'yesterday 03:00..04:00', 또는 구간이 끝난 시각. 기본은 둘째 구간의 하루 전",
+    ),
+    ("The second range; what ends now unless given", "둘째 구간. 기본은 지금 끝나는 구간"),
+    (
+        "Length of a range that is given by its end; an hour unless given, or as long as the other",
+        "끝난 시각으로 지정한 구간의 길이. 기본은 한 시간 또는 다른 구간과 같은 길이",
+    ),
     ("Judge a recording moment after moment", "기록을 시점마다 차례로 판정한다"),
     ("The recording; the usual place unless given", "기록이 있는 곳. 지정하지 않으면 기본 위치"),
     (
@@ -202,6 +220,7 @@ const TEXTS: &[(&str, &str)] = &[
     (super::EXAMPLES, EXAMPLES),
     (super::SOCKETS_EXAMPLES, SOCKETS_EXAMPLES),
     (super::WHY_EXAMPLES, WHY_EXAMPLES),
+    (super::DIFF_EXAMPLES, DIFF_EXAMPLES),
 ];
 
 const EXAMPLES: &str = "예:
@@ -218,6 +237,12 @@ const EXAMPLES: &str = "예:
   tcphealth check --from /var/log/sysstat/sa21 --at '2026-11-21 03:00'
 ";
 
+const DIFF_EXAMPLES: &str = "예:
+  tcphealth diff                                    최근 한 시간과 어제 같은 시간
+  tcphealth diff -2h                                최근 한 시간과 두 시간 전에 끝난 한 시간
+  tcphealth diff -20m --window 10m                  최근 10분과 20분 전에 끝난 10분
+  tcphealth diff 'yesterday 03:00..04:00' 03:00..04:00
+";
 const SOCKETS_EXAMPLES: &str = "예:
   tcphealth sockets state close-wait --by process
   tcphealth sockets state time-wait and dst 10.0.0.0/8 --by destination --limit 10

@@ -9,7 +9,7 @@ use flate2::Compression;
 use flate2::read::ZlibDecoder;
 use flate2::write::ZlibEncoder;
 use rusqlite::{Connection, ErrorCode, OpenFlags, OptionalExtension, Row as SqlRow, params};
-use tcphealth_core::frame::block::{Block, Moment};
+use tcphealth_core::frame::block::{Block, Builder, Moment};
 use tcphealth_core::frame::row::{self, Row};
 use tcphealth_core::say;
 
@@ -216,6 +216,25 @@ impl Day {
             self.block(stream, row, each).with_context(|| format!("{}: block {id}", self.path.display()))?;
         }
         Ok(())
+    }
+
+    /// Hands on the blocks that have something of this time, and the rows in no block as one more.
+    pub(super) fn each_block(
+        &self,
+        stream: Stream,
+        range: (i64, i64),
+        each: &mut dyn FnMut(&Block<'_>) -> anyhow::Result<()>,
+    ) -> anyhow::Result<()> {
+        self.blocks(stream, range, each)?;
+        let (live, damaged) = self.live(stream)?;
+        if let Some(damaged) = damaged {
+            return Err(damaged);
+        }
+        let mut block = Builder::default();
+        for (at, row) in live.iter().filter(|(at, _)| (range.0..=range.1).contains(&at.wall_us)) {
+            block.push(*at, row);
+        }
+        if block.rows() == 0 { Ok(()) } else { each(&Block::open(&block.finish())?) }
     }
 
     fn block(

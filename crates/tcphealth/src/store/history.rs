@@ -29,7 +29,7 @@ pub(crate) struct Past {
     pub(crate) first: Option<Snapshot>,
     /// The look at its end.
     pub(crate) last: Snapshot,
-    answers: Answers,
+    pub(super) answers: Answers,
 }
 
 impl Past {
@@ -157,7 +157,7 @@ fn first_of(last: &Sample<Taken>, before: &[Sample<Taken>], window_us: i64) -> a
 }
 
 /// Whether a look was compared with this one when it was taken, so that the two make a window.
-fn follows(earlier: &Taken, later: &Taken) -> bool {
+pub(super) fn follows(earlier: &Taken, later: &Taken) -> bool {
     let joined = later.census.as_ref().is_ok_and(|census| census.joined);
     let same = (&earlier.identity.boot_id, earlier.identity.netns) == (&later.identity.boot_id, later.identity.netns);
     joined && same && earlier.at.begin_ns < later.at.begin_ns
