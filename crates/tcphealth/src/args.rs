@@ -113,7 +113,7 @@ pub(crate) struct LookArgs {
     #[arg(long, value_name = "TIME", value_parser = duration)]
     pub(crate) window: Option<Duration>,
     /// Judge a directory that `check --save` wrote, a moment of a recording, or a file of sysstat's.
-    #[arg(long, value_name = "DIR", conflicts_with = "netns")]
+    #[arg(long, value_name = "PATH", conflicts_with = "netns")]
     pub(crate) from: Option<PathBuf>,
     /// Judge this moment of a recording or of a file of sysstat's: '2026-11-21 03:00', 'yesterday 03:00', -2h; local time unless UTC stands behind it.
     #[arg(long, value_name = "TIME", value_parser = when::parse, allow_hyphen_values = true, conflicts_with = "netns")]

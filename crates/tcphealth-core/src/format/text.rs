@@ -77,6 +77,8 @@ fn scope(report: &Report, lang: Lang) -> String {
     let clock = until.get(11..19).unwrap_or(&until);
     let netns = if identity.first_netns == Some(true) {
         say! { en: "the host's network namespace", ko: "호스트의 네트워크 네임스페이스" }
+    } else if identity.netns == 0 {
+        say! { en: "the collector's network namespace", ko: "수집기의 네트워크 네임스페이스" }
     } else {
         say! { en: "network namespace {netns}", ko: "네트워크 네임스페이스 {netns}", netns = identity.netns }
     };

@@ -102,7 +102,7 @@ fn stood_still(counter: Counter) -> Verdict {
 }
 
 fn share_of(part: u64, whole: u64) -> String {
-    if whole == 0 { "-".to_owned() } else { format!("{:.2} %", part as f64 / whole as f64 * 100.0) }
+    format!("{:.2} %", part as f64 / whole.max(1) as f64 * 100.0)
 }
 
 /// Healthy when nothing was sent again of enough segments; else undecided.
@@ -112,6 +112,15 @@ fn cleared((again, sent): (u64, u64), limit: f64) -> Verdict {
             en: "none of {sent} segments was sent again", ko: "세그먼트 {sent}개 중 다시 보낸 것 없음", sent = sent
         }));
     }
+    if again == 0 {
+        let more = still_needed(again, sent, limit);
+        let reason = say! {
+            en: "none of {sent} segments was sent again, which are too few", ko: "세그먼트 {sent}개 중 다시 보낸 것은 없으나 너무 적음",
+            sent = sent
+        };
+        let needs = say! { en: "{more} more segments", ko: "세그먼트 {more}개 더", more = more };
+        return Verdict::Undecided(Why { reason, needs: Some(needs) });
+    }
     let share = share_of(again, sent);
     let reason = say! {
         en: "{again} of {sent} segments were sent again ({share}): sysstat does not keep to whom, SYNs and duplicates count too, and \
@@ -120,9 +129,7 @@ fn cleared((again, sent): (u64, u64), limit: f64) -> Verdict {
              손실일 수도 있음",
         again = again, sent = sent, share = share
     };
-    let more = still_needed(again, sent, limit);
-    let needs = say! { en: "{more} more segments", ko: "세그먼트 {more}개 더", more = more };
-    Verdict::Undecided(Why { reason, needs: (again == 0).then_some(needs) })
+    Verdict::Undecided(Why { reason, needs: None })
 }
 
 /// More than a distance explains is worth a line, and a warning when it is much; never critical without a name.

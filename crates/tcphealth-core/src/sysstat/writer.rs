@@ -43,7 +43,8 @@ pub fn head(header: &Header, activities: &[(&Activity, u32)]) -> Vec<u8> {
         let numbers = [
             activity.id,
             activity.magic,
-            *items,
+            // A reader takes none for damage; every record says how many there really are.
+            (*items).max(1),
             1,
             u32::from(activity.counted()),
             activity.size,

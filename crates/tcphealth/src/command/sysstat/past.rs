@@ -4,9 +4,9 @@ use std::fs::File;
 use std::path::Path;
 
 use tcphealth_core::report::{Report, Unseen, Word};
-use tcphealth_core::rules::{History, Limits, Read, judge, summary};
+use tcphealth_core::rules::{History, Limits, Read, judge, reason_of, summary};
 use tcphealth_core::say;
-use tcphealth_core::snapshot::{Answers, Snapshot};
+use tcphealth_core::snapshot::{Absent, Answers, Snapshot};
 use tcphealth_core::sysstat::header::Header;
 use tcphealth_core::sysstat::input::{Input, Trouble};
 use tcphealth_core::sysstat::past::{Found, Wish, interval};
@@ -61,6 +61,9 @@ fn judged(first: &Snapshot, last: &Snapshot, limits: &Limits) -> anyhow::Result<
     if decides && report.word == Word::Unknown {
         // Such a file never has sockets: with the counters of TCP the host is judged as far as they go.
         report.word = Word::Ok;
+    }
+    for check in report.checks.iter_mut().filter(|check| check.why == Some(reason_of(&Absent::NotAsked))) {
+        check.why = Some(say! { en: "sysstat does not keep what it needs", ko: "필요한 값을 sysstat이 남기지 않음" });
     }
     report.unseen = vec![Unseen {
         what: say! { en: "sockets, settings, and the counters of TcpExt", ko: "소켓, 설정, TcpExt 카운터" },
