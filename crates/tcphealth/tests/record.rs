@@ -201,6 +201,12 @@ fn a_crash_costs_no_committed_sample() {
     assert_eq!(json(&output)["schema"], "tcphealth.report/1");
 }
 
+/// What it says of pauses; looks that cost much are told of, too.
+fn said_by(child: &mut Child) -> impl Iterator<Item = String> + use<> {
+    let lines = BufReader::new(child.stderr.take().expect("a pipe")).lines();
+    lines.map(|line| line.expect("UTF-8")).filter(|line| line.contains("recording"))
+}
+
 fn limit(child: &Child, bytes: &str) {
     let pid = child.id().to_string();
     let done = Command::new("prlimit").args(["--pid", &pid, &format!("--fsize={bytes}:unlimited")]).status();
@@ -212,24 +218,103 @@ fn a_crash_on_a_full_disk_and_a_disk_that_has_room_again_lose_nothing() {
     let place = tempfile::tempdir().expect("a directory");
     for round in 0..rounds(2) {
         let mut child = recorder(place.path());
-        let mut said = BufReader::new(child.stderr.take().expect("a pipe")).lines();
+        let mut said = said_by(&mut child);
         sleep(moment(round));
         limit(&child, "4096");
-        let line = said.next().expect("a line").expect("UTF-8");
+        let line = said.next().expect("a line");
         assert!(line.starts_with("tcphealth: recording pauses: "), "{line}");
         let committed = rows(place.path());
         if round % 3 == 1 {
             child.kill().expect("it runs");
         } else {
             limit(&child, "unlimited");
-            let line = said.next().expect("a line").expect("UTF-8");
-            assert_eq!(line, "tcphealth: recording again");
+            assert_eq!(said.next().expect("a line"), "tcphealth: recording again");
             assert!(Command::new("kill").arg(child.id().to_string()).status().expect("kill").success());
         }
         child.wait().expect("it was started");
         assert!(rows(place.path()) >= committed && committed > 0, "round {round}");
         is_whole(place.path());
     }
+}
+
+/// A disk of one megabyte in a mount namespace of its own; `None` where that is not permitted. It is there while the child is.
+fn small_disk(place: &Path) -> Option<Child> {
+    let mount = format!("mount -t tmpfs -o size=1m small {} && echo mounted && exec cat", place.display());
+    let mut child = Command::new("unshare")
+        .args(["--mount", "sh", "-c", &mount])
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::null())
+        .spawn()
+        .expect("unshare of util-linux");
+    let mut line = String::new();
+    BufReader::new(child.stdout.take().expect("a pipe")).read_line(&mut line).expect("UTF-8");
+    if line == "mounted\n" {
+        return Some(child);
+    }
+    child.wait().expect("it was started");
+    assert!(std::env::var_os("TCPHEALTH_ALL_TESTS").is_none(), "needs CAP_SYS_ADMIN");
+    println!("not run: needs CAP_SYS_ADMIN");
+    None
+}
+
+fn signal(child: &Child, name: &str) {
+    assert!(Command::new("kill").args([name, &child.id().to_string()]).status().expect("kill").success());
+}
+
+/// The newest sample of a copy of the store, which must be whole. SQLite follows `/proc/PID/root` to the place of that name here.
+fn rows_of_copy(inside: &Path, child: &Child) -> i64 {
+    let copy = tempfile::tempdir().expect("a directory");
+    signal(child, "-STOP");
+    for file in fs::read_dir(inside).expect("a store").map(|entry| entry.expect("a file").path()) {
+        let name = file.file_name().expect("a name");
+        if !name.to_string_lossy().ends_with("-shm") && name != "filler" {
+            fs::copy(&file, copy.path().join(name)).expect("a copy");
+        }
+    }
+    signal(child, "-CONT");
+    is_whole(copy.path());
+    rows(copy.path())
+}
+
+/// Whether it is SQLite's log with a few samples in it.
+fn is_log(path: &Path) -> bool {
+    path.extension().is_some_and(|ending| ending == "db-wal")
+        && fs::metadata(path).is_ok_and(|meta| meta.len() > 50_000)
+}
+
+#[test]
+fn a_disk_without_room_pauses_the_recording_until_there_is_some() {
+    let place = tempfile::tempdir().expect("a directory");
+    let Some(mut disk) = small_disk(place.path()) else { return };
+    let pid = disk.id().to_string();
+    let inside = PathBuf::from(format!("/proc/{pid}/root{}", place.path().display()));
+    let mut child = Command::new("nsenter")
+        .args(["--mount", "--target", &pid, env!("CARGO_BIN_EXE_tcphealth"), "record", "--interval", "10ms"])
+        .args(["--store", place.path().to_str().expect("UTF-8")])
+        .env("LC_ALL", "C")
+        .stderr(Stdio::piped())
+        .spawn()
+        .expect("nsenter of util-linux");
+    let mut said = said_by(&mut child);
+    let stored = || fs::read_dir(&inside).expect("a disk").any(|file| file.is_ok_and(|file| is_log(&file.path())));
+    let patience = Instant::now() + Duration::from_secs(20);
+    while !stored() {
+        assert!(Instant::now() < patience, "nothing is stored");
+        sleep(Duration::from_millis(5));
+    }
+    let filler = inside.join("filler");
+    fs::write(&filler, vec![1; 1 << 20]).expect_err("there is less room");
+    let line = said.next().expect("a line");
+    assert!(line.starts_with("tcphealth: recording pauses: ") && line.contains("full"), "{line}");
+    let committed = rows_of_copy(&inside, &child);
+    fs::remove_file(&filler).expect("it is there");
+    assert_eq!(said.next().expect("a line"), "tcphealth: recording again");
+    assert!(rows_of_copy(&inside, &child) >= committed && committed > 0);
+    signal(&child, "-TERM");
+    assert!(child.wait().expect("it was started").success());
+    drop(disk.stdin.take());
+    disk.wait().expect("it was started");
 }
 
 #[test]

@@ -151,7 +151,7 @@ impl Recorder {
             self.tell(&say! {
                 en: "the last look at {sockets} sockets took {ms} ms of CPU: from now on every {seconds} s",
                 ko: "소켓 {sockets}개를 보는 데 CPU {ms} ms가 듦. 이제 {seconds}초마다 봄",
-                ms = cost_us / 1000, seconds = self.pace.census_ns / 1_000_000_000
+                ms = cost_us / 1000, seconds = self.pace.census_ns as f64 / 1e9
             });
         }
     }

@@ -48,6 +48,8 @@ impl Day {
         let sql = Connection::open(path).with_context(|| path.display().to_string())?;
         let made = || -> rusqlite::Result<()> {
             sql.busy_timeout(BUSY)?;
+            // Each sample writes one page: small ones wear a disk four times less.
+            sql.pragma_update(None, "page_size", 1024)?;
             sql.pragma_update(None, "journal_mode", "WAL")?;
             sql.pragma_update(None, "synchronous", "NORMAL")?;
             sql.pragma_update(None, "cache_size", -1024)?;
