@@ -68,6 +68,8 @@ pub(crate) enum Command {
     Path(PathArgs),
     /// Keep what the kernel says, second by second, so that any past moment can be judged.
     Record(RecordArgs),
+    /// Take files of sysstat's into the recording, so that memory reaches back before the installation.
+    Import(ImportArgs),
     /// Judge a recording moment after moment.
     Replay(ReplayArgs),
     /// What changed between two ranges of a recording, the most unusual first.
@@ -183,6 +185,23 @@ pub(crate) struct RecordArgs {
     /// Record another network namespace: a name of ip-netns(8), or the id of a process in it.
     #[arg(long, value_name = "NAME|PID")]
     pub(crate) netns: Option<String>,
+}
+
+const IMPORT_EXAMPLES: &str = "Examples:
+  tcphealth import /var/log/sysstat
+  tcphealth import --store /tmp/host-7 host-7/sa20 host-7/sa21
+";
+
+/// What `import` needs.
+#[derive(Debug, Args)]
+#[command(after_help = IMPORT_EXAMPLES)]
+pub(crate) struct ImportArgs {
+    /// Files of sysstat's, or directories of them (sa01 to sa31, saYYYYMMDD).
+    #[arg(value_name = "DIR|FILE", required = true)]
+    pub(crate) from: Vec<PathBuf>,
+    /// The recording; the usual place unless given. While a recorder writes there, nobody else can.
+    #[arg(long, value_name = "DIR")]
+    pub(crate) store: Option<PathBuf>,
 }
 
 /// What `replay` needs.

@@ -10,6 +10,7 @@ mod check;
 mod diff;
 mod doctor;
 mod explain;
+mod import;
 mod path;
 mod pin;
 mod record;
@@ -41,6 +42,7 @@ pub(crate) fn run(words: Vec<OsString>) -> ExitCode {
         Command::Why(args) => why::run(args, &speech),
         Command::Path(args) => path::run(args, &speech),
         Command::Record(args) => record::run(args, &speech),
+        Command::Import(args) => import::run(args, &speech),
         Command::Replay(args) => replay::run(args, &speech),
         Command::Diff(args) => diff::run(args, &speech),
         Command::States(args) => states::run(args, &speech),

@@ -10,6 +10,10 @@ use tcphealth_core::snapshot::{Absent, Answers, Census, Marks, Question, Snapsho
 use tcphealth_core::window::Window;
 use tcphealth_linux::{Host, Pass, Watcher, boot_ns};
 
+mod counters;
+
+pub(crate) use counters::counters_only;
+
 /// Questions of a round that are answered; the rest stays undecided.
 const QUESTIONS_MAX: usize = 64;
 /// Time for a round of answers.

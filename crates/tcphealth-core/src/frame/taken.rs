@@ -75,7 +75,7 @@ pub struct Scene {
     pub identity: Identity,
     /// Of its time only what the local clock was ahead of UTC.
     pub at: Stamp,
-    /// The interfaces.
+    /// The interfaces, by their indexes.
     pub interfaces: Result<Vec<Interface>, Absent>,
 }
 
@@ -103,7 +103,11 @@ impl Scene {
         if leaves.is_empty() {
             return Ok(Self::default());
         }
-        serde_json::from_value(unflatten(leaves)).map_err(|error| NotTaken(error.to_string()))
+        let mut scene: Self = serde_json::from_value(unflatten(leaves)).map_err(|error| NotTaken(error.to_string()))?;
+        if let Ok(links) = &mut scene.interfaces {
+            links.sort_by_key(|link| link.ifindex);
+        }
+        Ok(scene)
     }
 }
 

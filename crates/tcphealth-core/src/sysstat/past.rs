@@ -100,6 +100,23 @@ pub fn interval<R: Read>(mut reader: Reader<R>, wish: Wish) -> Found {
     }
 }
 
+/// Hands on every reading of a file, as far as the file is whole, each with the number of starts of the host before it; returns
+/// what is wrong with the file behind the last.
+pub fn readings<R: Read>(mut reader: Reader<R>, take: &mut dyn FnMut(Snapshot, usize)) -> Option<Trouble> {
+    let mut starts = 0;
+    loop {
+        let mut boot = Boot { since: reader.header().ust_time, ..Boot::default() };
+        match step(&mut reader, &mut boot, 0) {
+            Ok(Some((_, Kind::Statistics))) => {
+                boot.readings.iter().for_each(|reading| take(snapshot(&reader, boot.since, reading), starts));
+            }
+            Ok(Some((_, Kind::Restart(_)))) => starts += 1,
+            Ok(Some(_)) => {}
+            ended => return ended.err(),
+        }
+    }
+}
+
 /// Reads a record, and adds what it holds of readings.
 fn step<R: Read>(reader: &mut Reader<R>, boot: &mut Boot, window_cs: u64) -> Result<Option<(Moment, Kind)>, Trouble> {
     let Some((moment, kind)) = reader.advance()? else { return Ok(None) };

@@ -60,6 +60,18 @@ const TEXTS: &[(&str, &str)] = &[
         "Length of a range that is given by its end; an hour unless given, or as long as the other",
         "끝난 시각으로 지정한 구간의 길이. 기본은 한 시간 또는 다른 구간과 같은 길이",
     ),
+    (
+        "Take files of sysstat's into the recording, so that memory reaches back before the installation",
+        "sysstat 파일을 기록에 넣어, 설치하기 전까지 거슬러 볼 수 있게 한다",
+    ),
+    (
+        "Files of sysstat's, or directories of them (sa01 to sa31, saYYYYMMDD)",
+        "sysstat 파일, 또는 그 파일이 든 디렉터리(sa01~sa31, saYYYYMMDD)",
+    ),
+    (
+        "The recording; the usual place unless given. While a recorder writes there, nobody else can",
+        "기록이 있는 곳. 지정하지 않으면 기본 위치. 기록기가 쓰는 동안에는 넣을 수 없음",
+    ),
     ("Judge a recording moment after moment", "기록을 시점마다 차례로 판정한다"),
     ("The recording; the usual place unless given", "기록이 있는 곳. 지정하지 않으면 기본 위치"),
     (
@@ -161,6 +173,12 @@ const TEXTS: &[(&str, &str)] = &[
         "It stays in /sys/fs/bpf/tcphealth, is used by every later run of this version on this kernel, and takes 3 MB.",
         "/sys/fs/bpf/tcphealth에 남아 이 커널에서 이 버전의 다음 실행들이 쓰며, 3 MB를 차지한다.",
     ),
+    (
+        "Keep the program that reads many sockets loaded in the kernel (eBPF), so that a look need not load it.\n\nIt stays in \
+         /sys/fs/bpf/tcphealth, is used by every later run of this version on this kernel, and takes 3 MB.",
+        "많은 소켓을 읽는 프로그램을 커널에 남겨(eBPF), 볼 때마다 올리지 않게 한다.\n\n/sys/fs/bpf/tcphealth에 남아 이 커널에서 이 \
+         버전의 다음 실행들이 쓰며, 3 MB를 차지한다.",
+    ),
     ("Take out of the kernel what `pin` left there", "`pin`이 커널에 남긴 것을 없앤다"),
     ("The catalogue of rules with their limits", "규칙과 한계값의 목록"),
     (
@@ -221,6 +239,7 @@ const TEXTS: &[(&str, &str)] = &[
     (super::SOCKETS_EXAMPLES, SOCKETS_EXAMPLES),
     (super::WHY_EXAMPLES, WHY_EXAMPLES),
     (super::DIFF_EXAMPLES, DIFF_EXAMPLES),
+    (super::IMPORT_EXAMPLES, IMPORT_EXAMPLES),
 ];
 
 const EXAMPLES: &str = "예:
@@ -250,6 +269,11 @@ const SOCKETS_EXAMPLES: &str = "예:
   tcphealth sockets state established --sort total_retrans --limit 5 --format json
   tcphealth sockets --at 'yesterday 03:00' --by state,listener
   tcphealth sockets --by netns,state        모든 네트워크 네임스페이스의 소켓
+";
+
+const IMPORT_EXAMPLES: &str = "예:
+  tcphealth import /var/log/sysstat
+  tcphealth import --store /tmp/host-7 host-7/sa20 host-7/sa21
 ";
 
 const WHY_EXAMPLES: &str = "예:

@@ -227,7 +227,8 @@ impl Recorder {
     }
 }
 
-fn store_counters(writer: &mut Writer, at: Moment, counters: &Counters) -> anyhow::Result<()> {
+/// Stores a sample of the counters.
+pub(super) fn store_counters(writer: &mut Writer, at: Moment, counters: &Counters) -> anyhow::Result<()> {
     writer.append(Stream::Counters, at, &mut |each| counter_leaves(counters, each))
 }
 

@@ -8,10 +8,10 @@ use tcphealth_core::frame::taken::Taken;
 use tcphealth_core::report::Report;
 use tcphealth_core::rules::{History, Limits};
 use tcphealth_core::say;
-use tcphealth_core::snapshot::{Absent, Answers, Counters, Question, Snapshot};
+use tcphealth_core::snapshot::{Absent, Answers, Census, Counters, Question, Snapshot};
 
 use super::{Sample, Store, Stream};
-use crate::examine::settle;
+use crate::examine::{counters_only, settle};
 use crate::speech::Complaint;
 use crate::when::When;
 
@@ -21,6 +21,10 @@ const INTERVALS_MAX: u64 = 3;
 const BELIEVED_US: u64 = 5_000_000;
 /// How far back the look before a moment is searched, beyond the window: the longest interval is 160 s.
 const SEARCH_US: i64 = 600_000_000;
+/// The same for readings of sysstat's, which may be an hour apart.
+const SEARCH_LONG_US: i64 = 4_000_000_000;
+/// The usual interval of sysstat's, ms.
+const USUAL_MS: u64 = 600_000;
 
 /// The looks at the ends of a window.
 #[derive(Debug)]
@@ -48,7 +52,8 @@ impl Past {
     pub(crate) fn find(store: &Store, when: When, window: Option<Duration>) -> anyhow::Result<Option<Self>> {
         let window_us = window.map_or(0, |window| i64::try_from(window.as_micros()).unwrap_or(i64::MAX));
         let Some(from) = begin_of(store, when, window_us)? else { return Ok(None) };
-        let looks = store.taken((from, when.0))?;
+        let mut looks = store.taken((from, when.0))?;
+        looks.extend(looks.last().map(|last| interval_end(store, last, when)).transpose()?.flatten());
         let Some((last, before)) = looks.split_last().filter(|(last, _)| covers(last, when)) else {
             return Ok(None);
         };
@@ -97,6 +102,7 @@ impl Past {
             Ok(())
         };
         let (first, second) = match &self.first {
+            Some(first) if is_imported(&self.last.census) => return counters_only(first, &self.last, limits),
             Some(first) => (first, Some(&self.last)),
             None => (&self.last, None),
         };
@@ -106,8 +112,12 @@ impl Past {
 
 /// When the look was taken that is just before the window, so that no other need be read.
 fn begin_of(store: &Store, when: When, window_us: i64) -> anyhow::Result<Option<i64>> {
-    let range = (when.0.saturating_sub(window_us).saturating_sub(SEARCH_US), when.0);
-    let looks = store.picked::<()>(Stream::Census, range, &mut |_, _| None)?;
+    let begin = when.0.saturating_sub(window_us);
+    let moments = |begin: i64| store.picked::<()>(Stream::Census, (begin, when.0), &mut |_, _| None);
+    let mut looks = moments(begin.saturating_sub(SEARCH_US))?;
+    if looks.len() < 2 {
+        looks = moments(begin.saturating_sub(SEARCH_LONG_US))?;
+    }
     let Some(((last, _), before)) = looks.split_last() else { return Ok(None) };
     let begin = before.iter().rev().find(|(at, _)| at.wall_us <= last.wall_us.saturating_sub(window_us));
     Ok(begin.or(before.first()).map(|(at, _)| at.wall_us).or(Some(last.wall_us)))
@@ -156,11 +166,27 @@ fn first_of(last: &Sample<Taken>, before: &[Sample<Taken>], window_us: i64) -> a
     Ok(found)
 }
 
-/// Whether a look was compared with this one when it was taken, so that the two make a window.
+/// Whether a look was compared with this one when it was taken, so that the two make a window; readings of sysstat's have nothing
+/// but counters, which can always be compared.
 pub(super) fn follows(earlier: &Taken, later: &Taken) -> bool {
     let joined = later.census.as_ref().is_ok_and(|census| census.joined);
-    let same = (&earlier.identity.boot_id, earlier.identity.netns) == (&later.identity.boot_id, later.identity.netns);
-    joined && same && earlier.at.begin_ns < later.at.begin_ns
+    let counters = is_imported(&earlier.census) && is_imported(&later.census);
+    (joined || counters) && earlier.identity.is(&later.identity) && earlier.at.begin_ns < later.at.begin_ns
+}
+
+/// Whether it comes from a file of sysstat's, which has no sockets.
+fn is_imported(census: &Result<Census, Absent>) -> bool {
+    matches!(census, Err(Absent::NotAsked))
+}
+
+/// The reading of sysstat's that ends the interval in which a time lies.
+fn interval_end(store: &Store, last: &Sample<Taken>, when: When) -> anyhow::Result<Option<Sample<Taken>>> {
+    if !is_imported(&last.said.census) || last.at.wall_us == when.0 {
+        return Ok(None);
+    }
+    let patience_us = last.said.meter.census_interval_ms.max(USUAL_MS).saturating_mul(1000 * INTERVALS_MAX);
+    let after = store.taken((when.0, when.0.saturating_add_unsigned(patience_us)))?;
+    Ok(after.into_iter().next().filter(|next| follows(&last.said, &next.said)))
 }
 
 impl Store {

@@ -3,25 +3,23 @@
 use std::fs::File;
 use std::path::Path;
 
-use tcphealth_core::report::{Report, Unseen, Word};
-use tcphealth_core::rules::{History, Limits, Read, judge, reason_of, summary};
+use tcphealth_core::report::{Report, Unseen};
 use tcphealth_core::say;
-use tcphealth_core::snapshot::{Absent, Answers, Snapshot};
+use tcphealth_core::snapshot::Snapshot;
 use tcphealth_core::sysstat::header::Header;
 use tcphealth_core::sysstat::input::{Input, Trouble};
 use tcphealth_core::sysstat::past::{Found, Wish, interval};
 use tcphealth_core::sysstat::record::Reader;
-use tcphealth_core::sysstat::verdict::{RETRANSMITTED, lacking, no_figures, verdicts};
-use tcphealth_core::window::Window;
 
 use super::zone::LocalZone;
 use crate::args::LookArgs;
 use crate::config;
+use crate::examine::counters_only;
 use crate::speech::Complaint;
 use crate::when::When;
 
 /// The HZ of the older formats, whose files do not say it.
-const OLD_HZ: u64 = 100;
+pub(crate) const OLD_HZ: u64 = 100;
 
 /// The report on the interval that is meant; `None` when the file is not sysstat's.
 pub(crate) fn report(file: &Path, look: &LookArgs) -> anyhow::Result<Option<Report>> {
@@ -42,47 +40,9 @@ pub(crate) fn report(file: &Path, look: &LookArgs) -> anyhow::Result<Option<Repo
     let zone = LocalZone::of_process();
     localise(&mut first, &zone);
     localise(&mut last, &zone);
-    let mut report = judged(&first, &last, &limits)?;
+    let mut report = counters_only(&first, &last, &limits)?;
     report.unseen.extend(damage.map(|trouble| cut(file, &trouble)));
     Ok(Some(report))
-}
-
-fn judged(first: &Snapshot, last: &Snapshot, limits: &Limits) -> anyhow::Result<Report> {
-    let answers = Answers::new();
-    let window = Window::between(first, last, &answers)?;
-    let mut judgement = judge(&window, &History::default(), limits);
-    judgement.reword(&window, limits, |read| lacking(read, &window));
-    let verdicts = verdicts(&window, limits);
-    let decides = verdicts.iter().any(|(rule, _)| rule.starts_with("retransmit-"));
-    for (rule, verdict) in verdicts {
-        judgement.fill_in(rule, verdict);
-    }
-    let mut report = summary(&window, judgement, limits);
-    if decides && report.word == Word::Unknown {
-        // Such a file never has sockets: with the counters of TCP the host is judged as far as they go.
-        report.word = Word::Ok;
-    }
-    for check in report.checks.iter_mut().filter(|check| check.why == Some(reason_of(&Absent::NotAsked))) {
-        check.why = Some(say! { en: "sysstat does not keep what it needs", ko: "필요한 값을 sysstat이 남기지 않음" });
-    }
-    report.unseen = vec![Unseen {
-        what: say! { en: "sockets, settings, and the counters of TcpExt", ko: "소켓, 설정, TcpExt 카운터" },
-        why: say! { en: "sysstat does not keep them", ko: "sysstat은 남기지 않음" },
-        remedy: say! { en: "keep them with tcphealth record", ko: "tcphealth record로 남긴다" },
-    }];
-    if lacking(Read::Counter(RETRANSMITTED), &window).is_some() {
-        report.unseen.insert(0, no_tcp());
-    }
-    Ok(report)
-}
-
-/// The usual collection has no report on TCP.
-fn no_tcp() -> Unseen {
-    Unseen {
-        what: say! { en: "retransmissions and resets", ko: "재전송과 RST" },
-        why: no_figures("ETCP"),
-        remedy: say! { en: "let sadc collect them: -S SNMP", ko: "sadc를 -S SNMP로 실행해 수집한다" },
-    }
 }
 
 fn cut(file: &Path, trouble: &Trouble) -> Unseen {
@@ -117,7 +77,7 @@ fn nothing(file: &Path, at: Option<When>, span: Option<(u64, u64)>) -> Complaint
 }
 
 /// A file of sysstat's that cannot be read on.
-fn broken(file: &Path, trouble: &Trouble) -> Complaint {
+pub(crate) fn broken(file: &Path, trouble: &Trouble) -> Complaint {
     let file = file.display();
     Complaint(match trouble {
         Trouble::Format { format, version: [major, minor, ..] } => say! {

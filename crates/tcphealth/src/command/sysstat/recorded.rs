@@ -37,6 +37,8 @@ pub(crate) struct Tape {
     places: Places,
     /// How the host was, from when on, µs since 1970.
     scenes: Vec<(i64, Scene)>,
+    /// When there is something, µs since 1970.
+    spans: Vec<(i64, i64)>,
     /// The time that is still to be told, µs since 1970.
     range: (i64, i64),
     /// Whose the record before was.
@@ -63,7 +65,9 @@ impl Tape {
     fn open(directory: &Path, selection: &Selection) -> anyhow::Result<Self> {
         let store = Store::open(directory)?;
         let range = range(&store, selection)?;
-        if !store.spans()?.iter().any(|(begin, end)| *begin <= range.1 && *end >= range.0) {
+        let mut spans = store.spans()?;
+        spans.retain(|(begin, end)| *begin <= range.1 && *end >= range.0);
+        if spans.is_empty() {
             return Err(store.nothing_in(range));
         }
         let activities = kept(&store, range, selection)?;
@@ -72,6 +76,7 @@ impl Tape {
             scenes: scenes(&store, range)?,
             store,
             activities,
+            spans,
             range,
             cpus: 0,
             before: None,
@@ -120,6 +125,9 @@ impl Tape {
         let places = &mut self.places;
         let chunk = self.store.picked(Stream::Counters, (self.range.0, end), &mut |_, name| places.of(name))?;
         self.range.0 = end + 1;
+        // Over a time without data in one step.
+        let ahead = self.spans.iter().find(|(_, end)| *end >= self.range.0);
+        self.range.0 = ahead.map_or(self.range.1 + 1, |(begin, _)| self.range.0.max(*begin));
         Ok(chunk)
     }
 
