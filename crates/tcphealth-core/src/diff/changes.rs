@@ -303,3 +303,109 @@ fn share_changed(name: &str, was: Measure, is: Measure, usual: Usual) -> Option<
 fn union<'a, A, B>(a: &'a BTreeMap<String, A>, b: &'a BTreeMap<String, B>) -> Vec<&'a String> {
     a.keys().chain(b.keys().filter(|key| !a.contains_key(*key))).collect()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::period::{Follower, Value};
+    use super::*;
+    use crate::frame::block::Moment;
+    use crate::report::{Finding, Report, Subject, SubjectKind, Word};
+    use crate::snapshot::{Identity, Stamp, State};
+
+    /// An hour of counters that grow evenly, and one look.
+    fn side(quantities: &mut Quantities, counters: &[(&str, u64)], close_wait: f64) -> Side {
+        let (mut side, mut follower) = (Side::default(), Follower::default());
+        for minute in 0..=60 {
+            let at = Moment { boot_us: minute * 60_000_000, wall_us: 0 };
+            let at = Moment { wall_us: at.boot_us.cast_signed(), ..at };
+            let values: Vec<_> = counters
+                .iter()
+                .map(|(name, grown)| (quantities.number(Quantity::named(name)), Value::Counter(grown * minute / 60)))
+                .collect();
+            follower.step(at, values, &mut side.period);
+        }
+        side.period.looks = 1.0;
+        let listener = Place::Listener("0.0.0.0:8080".to_owned());
+        side.period.add(quantities.number(Quantity::Sockets(listener, State::CloseWait)), close_wait, 0.0);
+        side
+    }
+
+    fn report(severity: Severity, pid: u32) -> Report {
+        let subject = Subject {
+            kind: SubjectKind::Process,
+            pid: Some(pid),
+            comm: Some("web-api".to_owned()),
+            ..Subject::default()
+        };
+        let mut finding = Finding::new(severity, subject, Message::same("it leaks"));
+        "close-wait-leak".clone_into(&mut finding.rule);
+        Report {
+            identity: Identity::default(),
+            begin: Stamp::default(),
+            end: Stamp::default(),
+            seconds: 5.0,
+            word: Word::Warning,
+            findings: vec![finding],
+            checks: Vec::new(),
+            unseen: Vec::new(),
+            since_boot: false,
+            limits_changed: Vec::new(),
+            figures: Vec::new(),
+        }
+    }
+
+    fn named<'a>(changes: &'a [Change], name: &str) -> &'a Change {
+        changes.iter().find(|change| change.name == name).unwrap_or_else(|| panic!("no {name}: {changes:?}"))
+    }
+
+    #[test]
+    fn differences_are_as_by_hand() {
+        let mut quantities = Quantities::default();
+        let a = side(&mut quantities, &[("Tcp.RetransSegs", 180), ("Tcp.OutSegs", 1_800_000)], 0.0);
+        let b = side(&mut quantities, &[("Tcp.RetransSegs", 36_000), ("Tcp.OutSegs", 1_800_000)], 180.0);
+        let changes = compare(&a, &b, &quantities, &Periods::default());
+        // 180 and 36 000 in 3600 s; of 1.8 million segments.
+        let again = named(&changes, "Tcp.RetransSegs");
+        assert_eq!((&again.a, &again.b), (&Worth::Number(0.05), &Worth::Number(10.0)));
+        let share = named(&changes, "Tcp.RetransSegs / Tcp.OutSegs");
+        assert_eq!((&share.a, &share.b), (&Worth::Number(0.0001), &Worth::Number(0.02)));
+        // Without history: s² = (180/6)² + 1 + (0 + 180)/2.
+        let sockets = named(&changes, "CLOSE_WAIT 0.0.0.0:8080");
+        assert!((sockets.z.unwrap() - 180.0 / 991.0_f64.sqrt()).abs() < 1e-9, "{sockets:?}");
+        assert!([again, share, sockets].iter().all(|change| change.is_unusual()));
+        assert!(!named(&changes, "Tcp.OutSegs").is_unusual());
+        assert!(compare(&a, &a, &quantities, &Periods::default()).iter().all(|change| !change.is_unusual()));
+    }
+
+    #[test]
+    fn verdicts_stand_first_and_settings_before_numbers() {
+        let mut quantities = Quantities::default();
+        let (mut a, mut b) = (side(&mut quantities, &[], 0.0), side(&mut quantities, &[], 500.0));
+        a.judge(&report(Severity::Info, 1));
+        b.judge(&report(Severity::Critical, 2));
+        let set = |value: &str| [("net.ipv4.tcp_tw_reuse".to_owned(), Ok(value.to_owned()))].into();
+        (a.settings, b.settings) = (set("2"), set("1"));
+        a.settings.insert("net.ipv4.tcp_mem".to_owned(), Err(Absent::NotPermitted("root".to_owned())));
+        b.settings.insert("net.ipv4.tcp_mem".to_owned(), Ok("1\t2\t3".to_owned()));
+        let changes = compare(&a, &b, &quantities, &Periods::default());
+        let told: Vec<(Kind, &str)> = changes.iter().map(|change| (change.kind, change.name.as_str())).collect();
+        // A program that was started again is the same; a setting that could not be read is not known to have changed.
+        let expected = [
+            (Kind::Finding, "close-wait-leak@pid:2"),
+            (Kind::Setting, "net.ipv4.tcp_tw_reuse"),
+            (Kind::Sockets, "CLOSE_WAIT 0.0.0.0:8080"),
+        ];
+        assert_eq!(told, expected);
+        assert_eq!(
+            (&changes[0].a, &changes[0].b),
+            (&Worth::Seen(Severity::Info, 1, 1), &Worth::Seen(Severity::Critical, 1, 1))
+        );
+    }
+
+    #[test]
+    fn what_only_one_range_knows_is_not_compared() {
+        let mut quantities = Quantities::default();
+        let (a, b) = (side(&mut quantities, &[], 0.0), side(&mut quantities, &[("dev.eth1.rx_bytes", 5_000_000)], 0.0));
+        assert!(compare(&a, &b, &quantities, &Periods::default()).is_empty());
+    }
+}

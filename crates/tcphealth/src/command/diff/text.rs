@@ -190,7 +190,7 @@ fn alike(one: &Change, two: &Change) -> bool {
 
 /// The columns before a name, and those of a name with numbers beside it.
 const INDENT: usize = 10;
-const NAME: usize = 38;
+const NAME: usize = 29;
 
 fn row(group: &Group<'_>, speech: &Speech) -> Vec<String> {
     let Some(change) = group.first() else { return Vec::new() };
