@@ -12,6 +12,7 @@ use serde::{Deserialize, Serialize};
 mod answers;
 mod census;
 mod counters;
+mod event;
 mod fold;
 mod instant;
 mod trim;
@@ -28,6 +29,7 @@ pub use census::{
     AGES, Census, Followed, LeftOut, Line, Listener, Mark, Marks, Peer, PortUse, Service, ServiceKey, StateCounts,
 };
 pub use counters::{Counters, Names, Table};
+pub use event::{Attempt, Closer, Event, EventCounts, Happening, Life, Program};
 pub use fold::Fold;
 pub use instant::rfc3339;
 pub use socket::{Endpoint, SkMem, Socket, State, Timer};

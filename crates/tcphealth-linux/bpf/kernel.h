@@ -24,6 +24,9 @@ enum {
 #define PLACE(type, member) WRITTEN_IN(0, type##__##member)
 #define SHARED ((struct shared *)WRITTEN_IN(1, 0))
 #define STEP ((void *)WRITTEN_IN(2, 0))
+// A map by its number, and a number that the reader chooses.
+#define MAP(number) ((void *)WRITTEN_IN(3, number))
+#define SETTING(number) WRITTEN_IN(4, number)
 
 #ifndef DIRECT
 static long (*const probe_read_kernel)(void *to, u32 bytes, u64 from) = (void *)113;

@@ -6,14 +6,18 @@
 use nix::errno::Errno;
 use tcphealth_core::snapshot::Absent;
 
+mod events;
 mod holders;
 mod load;
+mod mapping;
 mod memory;
 mod object;
 mod pin;
+mod ring;
 mod syscall;
 mod walk;
 
+pub use events::{Events, Reasons};
 pub(crate) use holders::holders;
 pub use pin::{DIRECTORY as PINNED_IN, is_pinned, remove as unpin};
 pub(crate) use walk::{Walk, Want};

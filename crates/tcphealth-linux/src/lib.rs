@@ -24,7 +24,7 @@ pub mod probe;
 pub mod sysstat_live;
 
 pub use answer::Holders;
-pub use bpf::{PINNED_IN, is_pinned, pin, try_walk, unpin};
+pub use bpf::{Events, PINNED_IN, Reasons, is_pinned, pin, try_walk, unpin};
 pub use clock::boot_ns;
 pub use error::{Error, Reason};
 pub use host::{Brief, Host, Pass, Watcher};

@@ -24,6 +24,7 @@ const EXAMPLES: &str = "Examples:
   tcphealth why close-wait-leak            one finding with all its evidence
   tcphealth states                         the state diagram with the sockets in each state
   tcphealth sockets state close-wait --by process
+  tcphealth trace life dport = :5432       connections to a database as they end: how long, how much, who closed
   tcphealth path 203.0.113.9:443           response time and loss of each hop, on the service's own port
   tcphealth explain retrans/s              what a word means: a rule, a state, a column, a counter
   tcphealth sar -n TCP,ETCP --judge 5      sar's own reports, and below each sample the verdict
@@ -80,6 +81,10 @@ pub(crate) enum Command {
     States(StatesArgs),
     /// The socket table, filtered with ss's words and grouped.
     Sockets(SocketsArgs),
+    /// What happens to connections now: retransmissions, resets, failed connects, lives, state changes, drops.
+    ///
+    /// It needs CAP_BPF and CAP_PERFMON, which root has. Exit status: 0 done, 1 not permitted or not possible here.
+    Trace(TraceArgs),
     /// What can be seen on this host, with which privilege, and what is missing.
     Doctor(DoctorArgs),
     /// Keep the program that reads many sockets loaded in the kernel (eBPF), so that a look need not load it.
@@ -332,6 +337,38 @@ pub(crate) struct SocketsArgs {
     /// Show this moment of a recording: '2026-11-21 03:00', 'yesterday 03:00', -2h; local time unless UTC stands behind it.
     #[arg(long, value_name = "TIME", value_parser = when::parse, allow_hyphen_values = true, conflicts_with = "netns")]
     pub(crate) at: Option<When>,
+    /// Look into another network namespace: a name of ip-netns(8), or the id of a process in it.
+    #[arg(long, value_name = "NAME|PID")]
+    pub(crate) netns: Option<String>,
+}
+
+const TRACE_EXAMPLES: &str = "Examples:
+  tcphealth trace                          retransmissions, resets, connects and lives, with their processes
+  tcphealth trace retransmit dst 10.0.0.0/8
+  tcphealth trace life sport = :443 --format json --duration 1m
+  tcphealth trace state --summary          only how often which state followed which, until Ctrl-C
+";
+
+/// What `trace` needs.
+#[derive(Debug, Args)]
+#[command(after_help = TRACE_EXAMPLES)]
+pub(crate) struct TraceArgs {
+    /// One of retransmit, reset, connect, life, state, drop (the first four unless given); then which sockets, in the words of
+    /// `sockets`.
+    #[arg(value_name = "KIND|FILTER")]
+    pub(crate) words: Vec<String>,
+    /// Only the counts at the end; as long as no filter is given nothing else leaves the kernel.
+    #[arg(long, conflicts_with = "count")]
+    pub(crate) summary: bool,
+    /// Stop after this many events.
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
+    pub(crate) count: Option<u64>,
+    /// Stop after this time; without it Ctrl-C does.
+    #[arg(long, value_name = "TIME", value_parser = duration)]
+    pub(crate) duration: Option<Duration>,
+    /// How to print: a line an event, or an object a line.
+    #[arg(long, value_name = "FORMAT", default_value = "text")]
+    pub(crate) format: TextOrJson,
     /// Look into another network namespace: a name of ip-netns(8), or the id of a process in it.
     #[arg(long, value_name = "NAME|PID")]
     pub(crate) netns: Option<String>,

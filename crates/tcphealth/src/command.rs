@@ -18,6 +18,7 @@ mod replay;
 mod rules;
 mod sockets;
 mod states;
+mod trace;
 mod why;
 mod sadf;
 mod sar;
@@ -47,6 +48,7 @@ pub(crate) fn run(words: Vec<OsString>) -> ExitCode {
         Command::Diff(args) => diff::run(args, &speech),
         Command::States(args) => states::run(args, &speech),
         Command::Sockets(args) => sockets::run(args, &speech),
+        Command::Trace(args) => trace::run(args, &speech),
         Command::Doctor(args) => doctor::run(args, &speech),
         Command::Pin => pin::pin(&speech),
         Command::Unpin => pin::unpin(&speech),

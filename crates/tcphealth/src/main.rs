@@ -6,6 +6,7 @@ mod command;
 mod config;
 mod examine;
 mod when;
+mod stop;
 mod store;
 mod progress;
 mod speech;

@@ -114,3 +114,14 @@ fn an_ordinary_user_counts_by_sock_diag_what_root_counts_by_a_pinned_program() {
     };
     std::thread::spawn(counts).join().unwrap();
 }
+
+#[test]
+fn an_ordinary_user_is_told_what_events_need() {
+    let home = installed();
+    let output = run(&home, &["trace", "--duration", "100ms"]);
+    if nix::unistd::geteuid().is_root() || output.status.code() != Some(0) {
+        let told = String::from_utf8(output.stderr).unwrap();
+        assert_eq!(output.status.code(), Some(1), "{told}");
+        assert!(told.lines().count() == 1 && told.contains("CAP_BPF and CAP_PERFMON"), "{told}");
+    }
+}

@@ -8,10 +8,12 @@ use super::netlink::{cut, u16_at, u32_at};
 const SECTION: &str = "btf";
 const MAGIC: u16 = 0xeb9f;
 const INT: u32 = 1;
+const PTR: u32 = 2;
 const ARRAY: u32 = 3;
 const STRUCT: u32 = 4;
 const UNION: u32 = 5;
 const ENUM: u32 = 6;
+const TYPEDEF: u32 = 8;
 const FUNC: u32 = 12;
 const FUNC_PROTO: u32 = 13;
 const VAR: u32 = 14;
@@ -59,8 +61,42 @@ impl<'a> Btf<'a> {
         self.find(FUNC, name).map(|number| number as u32 + 1)
     }
 
+    /// A tracepoint that tells the types of its arguments: what a program attaches to, and how many arguments there are; `None`
+    /// when this kernel does not have it. Source: include/trace/bpf_probe.h, `btf_trace_##call`.
+    pub fn tracepoint(&self, name: &str) -> Option<(u32, u32)> {
+        let number = self.find(TYPEDEF, &format!("btf_trace_{name}"))?;
+        let pointer = self.behind(*self.places.get(number)? as usize, TYPEDEF)?;
+        let function = self.behind(pointer, PTR)?;
+        let info = u32_at(self.types, function + 4).filter(|info| kind(*info) == FUNC_PROTO)?;
+        // The first is the data of whoever attached.
+        Some((number as u32 + 1, (count(info) as u32).checked_sub(1)?))
+    }
+
+    /// The names of an enumeration with their values; empty when there is none of this name.
+    pub fn enumerators(&self, name: &str) -> Vec<(&'a str, u32)> {
+        let place = self.find(ENUM, name).and_then(|number| self.places.get(number)).map(|place| *place as usize);
+        let of = |place: usize| {
+            let members = count(u32_at(self.types, place + 4)?);
+            let member = |number: usize| {
+                let at = place + TYPE_BYTES + number * 8;
+                Some((self.name(at)?, u32_at(self.types, at + 4)?))
+            };
+            Some((0..members).filter_map(member).collect())
+        };
+        place.and_then(of).unwrap_or_default()
+    }
+
+    /// By its own name, or by that of a type that stands for it.
     fn structure(&self, name: &str) -> Option<usize> {
-        self.places.get(self.find(STRUCT, name)?).map(|place| *place as usize)
+        let place = |kind| Some(*self.places.get(self.find(kind, name)?)? as usize);
+        place(STRUCT).or_else(|| self.behind(place(TYPEDEF)?, TYPEDEF))
+    }
+
+    /// The place of the type that one of this kind refers to.
+    fn behind(&self, place: usize, wanted: u32) -> Option<usize> {
+        let info = u32_at(self.types, place + 4).filter(|info| kind(*info) == wanted);
+        let id = info.and_then(|_| u32_at(self.types, place + 8))?;
+        self.places.get(id.checked_sub(1)? as usize).map(|place| *place as usize)
     }
 
     /// The number, from 0, of the type of this kind and name.
@@ -102,6 +138,11 @@ impl<'a> Btf<'a> {
         let text = u32_at(self.types, place).and_then(|at| self.strings.get(at as usize..)).unwrap_or_default();
         !name.is_empty() && text.strip_prefix(name.as_bytes()).is_some_and(|rest| rest.first() == Some(&0))
     }
+
+    fn name(&self, place: usize) -> Option<&'a str> {
+        let text = self.strings.get(u32_at(self.types, place)? as usize..)?;
+        std::str::from_utf8(text.split(|&byte| byte == 0).next()?).ok()
+    }
 }
 
 fn sections(bytes: &[u8]) -> Option<(&[u8], &[u8])> {
@@ -140,62 +181,81 @@ mod tests {
     use super::*;
 
     /// `struct a { int x; union { int y; struct { int p; int z; }; }; }`, by hand from the format's description.
+    const TYPES: [u32; 62] = [
+        1,
+        INT << 24,
+        4,
+        0x0100_0020, // 1: int
+        0,
+        STRUCT << 24 | 2,
+        8,
+        11,
+        1,
+        0,
+        13,
+        1,
+        32, // 2: struct { int p; int z; }
+        0,
+        UNION << 24 | 2,
+        8,
+        9,
+        1,
+        0,
+        0,
+        2,
+        0, // 3: union { int y; 2; }
+        0,
+        2 << 24,
+        1, // 4: int *
+        5,
+        STRUCT << 24 | 2,
+        12,
+        7,
+        1,
+        0,
+        0,
+        3,
+        32, // 5: struct a
+        5,
+        FUNC << 24,
+        1, // 6: a function called a
+        15,
+        TYPEDEF << 24,
+        8, // 7: typedef btf_trace_t
+        0,
+        PTR << 24,
+        9, // 8: a pointer to
+        0,
+        FUNC_PROTO << 24 | 3,
+        0,
+        0,
+        4,
+        0,
+        1,
+        0,
+        1, // 9: a function of void *, int, int
+        7,
+        ENUM << 24 | 2,
+        4,
+        9,
+        0,
+        13,
+        7, // 10: enum x { y = 0, z = 7 }
+        9,
+        TYPEDEF << 24,
+        2, // 11: typedef y, of 2
+    ];
+    const STRINGS: &[u8] = b"\0int\0a\0x\0y\0p\0z\0btf_trace_t\0";
+
     fn example() -> Vec<u8> {
-        let strings = b"\0int\0a\0x\0y\0p\0z\0";
-        let types: [u32; 44] = [
-            1,
-            INT << 24,
-            4,
-            0x0100_0020, // 1: int
-            0,
-            STRUCT << 24 | 2,
-            8,
-            11,
-            1,
-            0,
-            13,
-            1,
-            32, // 2: struct { int p; int z; }
-            0,
-            UNION << 24 | 2,
-            8,
-            9,
-            1,
-            0,
-            0,
-            2,
-            0, // 3: union { int y; 2; }
-            0,
-            2 << 24,
-            1, // 4: int *
-            5,
-            STRUCT << 24 | 2,
-            12,
-            7,
-            1,
-            0,
-            0,
-            3,
-            32, // 5: struct a
-            5,
-            FUNC << 24,
-            1, // 6: a function called a
-            0,
-            8 << 24,
-            1,
-            0,
-            8 << 24,
-            1,
-            0, // and others, cut off
-        ];
-        let types: Vec<u8> = types[..43].iter().flat_map(|word| word.to_ne_bytes()).collect();
+        let types: Vec<u8> = TYPES.iter().flat_map(|word| word.to_ne_bytes()).collect();
         let mut bytes = MAGIC.to_ne_bytes().to_vec();
         bytes.extend([1, 0]);
-        for word in [24, 0, types.len() as u32, types.len() as u32, strings.len() as u32] {
+        for word in [24, 0, types.len() as u32, types.len() as u32, STRINGS.len() as u32] {
             bytes.extend(word.to_ne_bytes());
         }
         bytes.extend(types);
-        bytes.extend(strings);
+        bytes.extend(STRINGS);
         bytes
     }
 
@@ -207,6 +267,16 @@ mod tests {
         assert_eq!([at("x"), at("y"), at("p"), at("z")], [Some(0), Some(4), Some(4), Some(8)]);
         assert_eq!([at("q"), at(""), btf.offset("b", "x"), btf.offset("int", "x")], [None; 4]);
         assert_eq!([btf.function("a"), btf.function("int")], [Some(6), None]);
+        assert_eq!([btf.offset("y", "z"), btf.offset("y", "x")], [Some(4), None]);
+    }
+
+    #[test]
+    fn a_tracepoint_has_its_id_and_arguments_and_an_enumeration_its_names() {
+        let bytes = example();
+        let btf = Btf::new(&bytes).unwrap();
+        assert_eq!([btf.tracepoint("t"), btf.tracepoint("a")], [Some((7, 2)), None]);
+        assert_eq!(btf.enumerators("x"), [("y", 0), ("z", 7)]);
+        assert!(btf.enumerators("a").is_empty());
     }
 
     #[test]

@@ -7,6 +7,7 @@ use tcphealth_core::snapshot::Absent;
 use tcphealth_core::wire::btf::Btf;
 
 use super::memory::Memory;
+use super::object::Values;
 use super::{absent, object, syscall};
 
 const TYPES: &str = "/sys/kernel/btf/vmlinux";
@@ -29,7 +30,8 @@ impl Program<'_> {
         let load = |object: &[u8], cast: u32| {
             let (mut code, callback_at) = object::code(object).ok_or(Absent::NotHere)?;
             object::write_in_cast(&mut code, cast);
-            if !object::write_in(&mut code, offsets, memory.map(), callback_at) {
+            let values = Values { places: offsets, shared: memory.map(), maps: &[], settings: &[], callback_at };
+            if !values.write_in(&mut code) {
                 return Err(Absent::NotHere);
             }
             let begins = [[0, 3], [callback_at as u32, 4]];

@@ -2,12 +2,13 @@
 
 use std::os::fd::{AsRawFd, BorrowedFd};
 
-/// What marks an instruction into which something is to be written (`TAG` in bpf/walk.c), the upper 16 bits of 64.
+/// What marks an instruction into which something is to be written (`TAG` in bpf/kernel.h), the upper 16 bits of 64.
 const TAG: u64 = 0x7c9e;
 const LOAD_64_BITS: u64 = 0x18;
 /// A call of the function that reads without a call, and its mark.
 const CALL: u64 = 0x85;
 const BPF_PSEUDO_KFUNC_CALL: u64 = 2;
+const BPF_PSEUDO_MAP_FD: u64 = 1;
 const BPF_PSEUDO_MAP_VALUE: u64 = 2;
 const BPF_PSEUDO_FUNC: u64 = 4;
 
@@ -26,31 +27,53 @@ pub(super) fn write_in_cast(code: &mut [u64], cast: u32) {
     }
 }
 
-/// Writes in the offsets, the memory that is shared with us, and the callback. False when a place is not known.
-pub(super) fn write_in(code: &mut [u64], places: &[u32], shared: BorrowedFd<'_>, callback_at: usize) -> bool {
-    for at in 0..code.len().saturating_sub(1) {
-        let Some([first, second]) = code.get_mut(at..at + 2) else { return false };
-        if *first & 0xff != LOAD_64_BITS || *second >> 48 != TAG {
-            continue;
+/// What is written in, by the kinds of `WRITTEN_IN()` in bpf/kernel.h.
+pub(super) struct Values<'a> {
+    /// The offsets of the fields, in the order of their lines.
+    pub(super) places: &'a [u32],
+    /// The map whose memory is shared with us.
+    pub(super) shared: BorrowedFd<'a>,
+    /// Other maps.
+    pub(super) maps: &'a [BorrowedFd<'a>],
+    /// Numbers.
+    pub(super) settings: &'a [u32],
+    /// Where the callback begins.
+    pub(super) callback_at: usize,
+}
+
+impl Values<'_> {
+    /// The kind of the instruction at `at` and its value.
+    fn value(&self, kind: u64, number: usize, at: usize) -> Option<(u64, u64)> {
+        let number_of = |list: &[u32]| list.get(number).map(|value| (0, u64::from(*value)));
+        match kind {
+            0 => number_of(self.places),
+            1 => Some((BPF_PSEUDO_MAP_VALUE, self.shared.as_raw_fd() as u64)),
+            2 => Some((BPF_PSEUDO_FUNC, (self.callback_at - at - 1) as u64)),
+            3 => self.maps.get(number).map(|map| (BPF_PSEUDO_MAP_FD, map.as_raw_fd() as u64)),
+            4 => number_of(self.settings),
+            _ => None,
         }
-        let number = *first >> 32;
-        let (kind, value) = match (*second >> 32) & 0xffff {
-            0 => match places.get(number as usize) {
-                Some(place) => (0, u64::from(*place)),
-                None => return false,
-            },
-            1 => (BPF_PSEUDO_MAP_VALUE, shared.as_raw_fd() as u64),
-            2 => (BPF_PSEUDO_FUNC, (callback_at - at - 1) as u64),
-            _ => return false,
-        };
-        *first = (*first & 0xffff_0fff) | kind << 12 | value << 32;
-        *second &= 0xffff_ffff;
     }
-    true
+
+    /// Writes them in. False when a place is not known.
+    pub(super) fn write_in(&self, code: &mut [u64]) -> bool {
+        for at in 0..code.len().saturating_sub(1) {
+            let Some([first, second]) = code.get_mut(at..at + 2) else { return false };
+            if *first & 0xff != LOAD_64_BITS || *second >> 48 != TAG {
+                continue;
+            }
+            let Some((kind, value)) = self.value((*second >> 32) & 0xffff, (*first >> 32) as usize, at) else {
+                return false;
+            };
+            *first = (*first & 0xffff_0fff) | kind << 12 | value << 32;
+            *second &= 0xffff_ffff;
+        }
+        true
+    }
 }
 
 /// The instructions in a section of an ELF file (elf(5)).
-fn section(object: &[u8], name: &str) -> Option<Vec<u64>> {
+pub(super) fn section(object: &[u8], name: &str) -> Option<Vec<u64>> {
     let headers = word(object, 40, 8)?;
     let (bytes, count, names) = (word(object, 58, 2)?, word(object, 60, 2)?, word(object, 62, 2)?);
     let field = |number: usize, at: usize, length: usize| word(object, headers + number * bytes + at, length);

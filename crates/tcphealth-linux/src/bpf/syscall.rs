@@ -12,14 +12,22 @@ const PROG_LOAD: libc::c_long = 5;
 const OBJ_PIN: libc::c_long = 6;
 const OBJ_GET: libc::c_long = 7;
 const PROG_TEST_RUN: libc::c_long = 10;
+const OBJ_GET_INFO_BY_FD: libc::c_long = 15;
+const RAW_TRACEPOINT_OPEN: libc::c_long = 17;
 const BTF_LOAD: libc::c_long = 18;
 const LINK_CREATE: libc::c_long = 28;
 const ITER_CREATE: libc::c_long = 33;
+const BPF_MAP_TYPE_HASH: u32 = 1;
 const BPF_MAP_TYPE_ARRAY: u32 = 2;
+const BPF_MAP_TYPE_RINGBUF: u32 = 27;
+const BPF_F_NO_PREALLOC: u32 = 1;
 const BPF_F_MMAPABLE: u32 = 1 << 10;
 const BPF_PROG_TYPE_RAW_TRACEPOINT: u32 = 17;
 const BPF_PROG_TYPE_TRACING: u32 = 26;
+const BPF_TRACE_RAW_TP: u32 = 23;
 const BPF_TRACE_ITER: u32 = 28;
+/// `struct bpf_prog_info` up to its last member that we read, `recursion_misses`, in words.
+const INFO_WORDS: usize = 54;
 /// `bpf_probe_read_kernel()` is for programs under the GPL only; the project's licences allow that.
 const LICENSE: &[u8] = b"Dual MIT/GPL\0";
 
@@ -56,6 +64,17 @@ fn fill<const N: usize>(words: [(usize, u32); N], pointers: &[(usize, *const u8)
 /// An array of one value that can be mapped into memory.
 pub(super) fn create_shared(bytes: u32) -> Result<OwnedFd, Errno> {
     opened(MAP_CREATE, &mut fill([(0, BPF_MAP_TYPE_ARRAY), (1, 4), (2, bytes), (3, 1), (4, BPF_F_MMAPABLE)], &[]))
+}
+
+/// Keys of 8 bytes with values, in memory that is taken as it is needed.
+pub(super) fn create_hash(value_bytes: u32, entries: u32) -> Result<OwnedFd, Errno> {
+    let words = [(0, BPF_MAP_TYPE_HASH), (1, 8), (2, value_bytes), (3, entries), (4, BPF_F_NO_PREALLOC)];
+    opened(MAP_CREATE, &mut fill(words, &[]))
+}
+
+/// A ring of so many bytes, a power of two.
+pub(super) fn create_ring(bytes: u32) -> Result<OwnedFd, Errno> {
+    opened(MAP_CREATE, &mut fill([(0, BPF_MAP_TYPE_RINGBUF), (3, bytes)], &[]))
 }
 
 /// Type information.
@@ -99,6 +118,26 @@ pub(super) fn pin(path: &CStr, fd: BorrowedFd<'_>) -> Result<(), Errno> {
 /// What has this name.
 pub(super) fn get(path: &CStr) -> Result<OwnedFd, Errno> {
     opened(OBJ_GET, &mut fill([], &[(0, path.as_ptr().cast())]))
+}
+
+/// A program for the tracepoint with this id in the kernel's type information.
+pub(super) fn load_tracing(code: &[u64], tracepoint: u32) -> Result<OwnedFd, Errno> {
+    let words = [(0, BPF_PROG_TYPE_TRACING), (1, code.len() as u32), (17, BPF_TRACE_RAW_TP), (27, tracepoint)];
+    opened(PROG_LOAD, &mut fill(words, &[(2, code.as_ptr().cast()), (4, LICENSE.as_ptr())]))
+}
+
+/// Lets a tracing program run at its tracepoint, as long as what is returned is open.
+pub(super) fn attach(program: BorrowedFd<'_>) -> Result<OwnedFd, Errno> {
+    opened(RAW_TRACEPOINT_OPEN, &mut fill([(2, program.as_raw_fd() as u32)], &[]))
+}
+
+/// How often a program was not run, since it would have interrupted itself.
+pub(super) fn misses(program: BorrowedFd<'_>) -> Result<u64, Errno> {
+    let mut info = [0_u32; INFO_WORDS];
+    let words = [(0, program.as_raw_fd() as u32), (1, size_of_val(&info) as u32)];
+    bpf(OBJ_GET_INFO_BY_FD, &mut fill(words, &[(2, info.as_mut_ptr().cast_const().cast())]))?;
+    let [.., low, high] = info;
+    Ok(u64::from(high) << 32 | u64::from(low))
 }
 
 /// Runs a program once, now, on this thread; its return value.

@@ -153,6 +153,28 @@ const TEXTS: &[(&str, &str)] = &[
         "Largest first: recv_q, send_q, sockets or a field of tcp_info; or by state, local, remote",
         "큰 것부터: recv_q, send_q, sockets, tcp_info의 필드. 또는 state, local, remote 순서",
     ),
+    (
+        "What happens to connections now: retransmissions, resets, failed connects, lives, state changes, drops",
+        "지금 연결에 일어나는 일: 재전송, RST, 실패한 connect, 연결의 일생, 상태 변화, 버린 패킷",
+    ),
+    (
+        "What happens to connections now: retransmissions, resets, failed connects, lives, state changes, drops.\n\nIt needs \
+         CAP_BPF and CAP_PERFMON, which root has. Exit status: 0 done, 1 not permitted or not possible here.",
+        "지금 연결에 일어나는 일: 재전송, RST, 실패한 connect, 연결의 일생, 상태 변화, 버린 패킷.\n\nCAP_BPF와 \
+         CAP_PERFMON이 필요하다(root에는 있음). 종료 상태: 0 끝남, 1 권한이 없거나 이 호스트에서 할 수 없음.",
+    ),
+    (
+        "One of retransmit, reset, connect, life, state, drop (the first four unless given); then which sockets, in the \
+         words of `sockets`",
+        "retransmit, reset, connect, life, state, drop 가운데 하나(기본은 앞의 넷). 그 뒤에 `sockets`의 필터 낱말로 소켓을 고른다",
+    ),
+    (
+        "Only the counts at the end; as long as no filter is given nothing else leaves the kernel",
+        "끝에 집계만 낸다. 필터가 없으면 커널 밖으로 나오는 것은 집계뿐이다",
+    ),
+    ("Stop after this many events", "이벤트가 이만큼 나오면 멈춘다"),
+    ("Stop after this time; without it Ctrl-C does", "이 시간이 지나면 멈춘다. 없으면 Ctrl-C로 멈춘다"),
+    ("How to print: a line an event, or an object a line", "출력 형식: 이벤트마다 한 줄, 또는 한 줄에 객체 하나"),
     ("No more lines than this", "최대 줄 수"),
     ("Name the process that holds each socket", "소켓마다 가진 프로세스를 표시한다"),
     (
@@ -170,8 +192,9 @@ const TEXTS: &[(&str, &str)] = &[
         "많은 소켓을 읽는 프로그램을 커널에 남겨(eBPF), 볼 때마다 올리지 않게 한다",
     ),
     (
-        "It stays in /sys/fs/bpf/tcphealth, is used by every later run of this version on this kernel, and takes 3 MB.",
-        "/sys/fs/bpf/tcphealth에 남아 이 커널에서 이 버전의 다음 실행들이 쓰며, 3 MB를 차지한다.",
+        "Keep the program that reads many sockets loaded in the kernel (eBPF), so that a look need not load it.\n\nIt stays \
+         in /sys/fs/bpf/tcphealth, is used by every later run of this version on this kernel, and takes 3 MB.",
+        "많은 소켓을 읽는 프로그램을 커널에 남겨(eBPF), 볼 때마다 올리지 않게 한다.\n\n/sys/fs/bpf/tcphealth에 남아 이 커널에서 이 버전의 다음 실행들이 쓰며, 3 MB를 차지한다.",
     ),
     (
         "Keep the program that reads many sockets loaded in the kernel (eBPF), so that a look need not load it.\n\nIt stays in \
@@ -240,6 +263,7 @@ const TEXTS: &[(&str, &str)] = &[
     (super::WHY_EXAMPLES, WHY_EXAMPLES),
     (super::DIFF_EXAMPLES, DIFF_EXAMPLES),
     (super::IMPORT_EXAMPLES, IMPORT_EXAMPLES),
+    (super::TRACE_EXAMPLES, TRACE_EXAMPLES),
 ];
 
 const EXAMPLES: &str = "예:
@@ -250,6 +274,7 @@ const EXAMPLES: &str = "예:
   tcphealth why close-wait-leak            진단 하나와 모든 근거
   tcphealth states                         상태도와 상태별 소켓 수
   tcphealth sockets state close-wait --by process
+  tcphealth trace life dport = :5432       끝나는 DB 연결마다 길이, 바이트, 먼저 닫은 쪽
   tcphealth path 203.0.113.9:443           서비스 포트로 잰 홉별 응답 시간과 손실
   tcphealth explain retrans/s              낱말의 뜻: 규칙, 상태, 열, 카운터
   tcphealth sar -n TCP,ETCP --judge 5      sar와 같은 보고서, 표본마다 그 아래에 판정
@@ -280,6 +305,13 @@ const WHY_EXAMPLES: &str = "예:
   tcphealth why close-wait-leak
   tcphealth why close-wait-leak@pid:4711 --at 'yesterday 03:00'
   tcphealth why retransmit-remote --timeline --since -8h
+";
+
+const TRACE_EXAMPLES: &str = "예:
+  tcphealth trace                          재전송, RST, connect, 연결의 일생과 그 프로세스
+  tcphealth trace retransmit dst 10.0.0.0/8
+  tcphealth trace life sport = :443 --format json --duration 1m
+  tcphealth trace state --summary          Ctrl-C까지 상태 변화의 횟수만
 ";
 
 /// Headings, and the sentence of the flags that clap makes itself.

@@ -5,11 +5,7 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use jiff::Timestamp;
-use nix::errno::Errno;
-use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::signal::{SigSet, Signal};
-use nix::sys::signalfd::{SfdFlags, SignalFd};
-use std::os::fd::AsFd;
 use tcphealth_core::frame::block::Moment;
 use tcphealth_core::frame::leaves::{Slots, split};
 use tcphealth_core::frame::taken::{Meter, Taken, counter_leaves};
@@ -25,6 +21,8 @@ use crate::args::RecordArgs;
 use crate::config;
 use crate::examine::{ANSWER_BUDGET, settle};
 use crate::speech::Speech;
+use crate::speech::Speech;
+use crate::stop::Stop;
 use crate::store::{self, Keep, Stream, Writer};
 use pace::Pace;
 
@@ -40,6 +38,8 @@ const ANSWER_NS: u64 = 60_000_000_000;
 /// Records until told to stop.
 pub(crate) fn run(args: &RecordArgs, speech: &Speech) -> anyhow::Result<ExitCode> {
     let stop = Stop::new()?;
+    // A limit on the size of files is a full disk like any other, and not a reason to die.
+    SigSet::from(Signal::SIGXFSZ).thread_block()?;
     let directory = args.store.clone().unwrap_or_else(store::default_dir);
     let keep = Keep { days: args.max_days, bytes: args.max_bytes };
     let mut recorder = Recorder {
@@ -230,28 +230,4 @@ impl Recorder {
 /// Stores a sample of the counters.
 pub(super) fn store_counters(writer: &mut Writer, at: Moment, counters: &Counters) -> anyhow::Result<()> {
     writer.append(Stream::Counters, at, &mut |each| counter_leaves(counters, each))
-}
-
-/// SIGTERM, SIGINT and SIGHUP as something to wait for.
-struct Stop(SignalFd);
-
-impl Stop {
-    fn new() -> anyhow::Result<Self> {
-        let signals: SigSet = [Signal::SIGTERM, Signal::SIGINT, Signal::SIGHUP].into_iter().collect();
-        signals.thread_block()?;
-        // A limit on the size of files is a full disk like any other, and not a reason to die.
-        SigSet::from(Signal::SIGXFSZ).thread_block()?;
-        Ok(Self(SignalFd::with_flags(&signals, SfdFlags::SFD_CLOEXEC)?))
-    }
-
-    /// Waits for so long; whether one came.
-    fn within(&self, time_ns: u64) -> anyhow::Result<bool> {
-        // A millisecond more than less: the tick must not come before its time.
-        let wait = PollTimeout::try_from(Duration::from_nanos(time_ns).as_millis() + 1).unwrap_or(PollTimeout::MAX);
-        match poll(&mut [PollFd::new(self.0.as_fd(), PollFlags::POLLIN)], wait) {
-            Ok(0) | Err(Errno::EINTR) => Ok(false),
-            Ok(_) => Ok(true),
-            Err(error) => Err(error.into()),
-        }
-    }
 }

@@ -22,7 +22,7 @@ mod names;
 mod recorded;
 
 pub(crate) use columns::Column;
-use filter::Filter;
+pub(crate) use filter::{Ends, Filter};
 
 /// Prints what the filter takes.
 pub(crate) fn run(args: &SocketsArgs, speech: &Speech) -> anyhow::Result<ExitCode> {

@@ -19,6 +19,17 @@ pub(crate) struct Filter {
     expression: Option<Expression>,
 }
 
+/// All of a socket that can be asked about.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Ends {
+    /// Its state.
+    pub(crate) state: State,
+    /// Our end.
+    pub(crate) local: Endpoint,
+    /// The peer's end.
+    pub(crate) remote: Endpoint,
+}
+
 #[derive(Debug)]
 enum Expression {
     And(Box<Self>, Box<Self>),
@@ -64,8 +75,12 @@ const SPELLINGS: [(&str, State); 3] =
 impl Filter {
     /// Whether a socket is meant; the kernel has chosen by state already.
     pub(crate) fn takes(&self, socket: &Socket) -> bool {
-        self.states & socket.state.bit() != 0
-            && self.expression.as_ref().is_none_or(|expression| expression.takes(socket))
+        self.takes_ends(&Ends { state: socket.state, local: socket.local, remote: socket.remote })
+    }
+
+    /// Whether a socket with this state and these ends is meant.
+    pub(crate) fn takes_ends(&self, ends: &Ends) -> bool {
+        self.states & ends.state.bit() != 0 && self.expression.as_ref().is_none_or(|expression| expression.takes(ends))
     }
 
     /// The same for the kernel, which then need not tell what is not meant; `None` where it has no words for it.
@@ -110,14 +125,14 @@ impl Filter {
 }
 
 impl Expression {
-    fn takes(&self, socket: &Socket) -> bool {
+    fn takes(&self, ends: &Ends) -> bool {
         match self {
-            Self::And(a, b) => a.takes(socket) && b.takes(socket),
-            Self::Or(a, b) => a.takes(socket) || b.takes(socket),
-            Self::Not(a) => !a.takes(socket),
-            Self::Port(side, compare, port) => compare.holds(endpoint(*side, socket).port, *port),
-            Self::Address(side, place) => place.holds(endpoint(*side, socket)),
-            Self::State(states) => states & socket.state.bit() != 0,
+            Self::And(a, b) => a.takes(ends) && b.takes(ends),
+            Self::Or(a, b) => a.takes(ends) || b.takes(ends),
+            Self::Not(a) => !a.takes(ends),
+            Self::Port(side, compare, port) => compare.holds(ends.of(*side).port, *port),
+            Self::Address(side, place) => place.holds(ends.of(*side)),
+            Self::State(states) => states & ends.state.bit() != 0,
         }
     }
 }
@@ -135,10 +150,12 @@ impl Expression {
     }
 }
 
-fn endpoint(end: End, socket: &Socket) -> Endpoint {
-    match end {
-        End::Local => socket.local,
-        End::Remote => socket.remote,
+impl Ends {
+    fn of(&self, end: End) -> Endpoint {
+        match end {
+            End::Local => self.local,
+            End::Remote => self.remote,
+        }
     }
 }
 

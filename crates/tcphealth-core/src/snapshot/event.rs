@@ -1,0 +1,227 @@
+//! What happened to a socket at one moment, as the kernel told it; and how often each thing happened.
+
+use std::collections::BTreeMap;
+
+use super::{Endpoint, State};
+
+/// Something that happened.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Event {
+    /// When, `CLOCK_BOOTTIME`, ns.
+    pub at_ns: u64,
+    /// Our end.
+    pub local: Endpoint,
+    /// The peer's end.
+    pub remote: Endpoint,
+    /// The state of the socket; before the event, if that changed it. CLOSE where there is no socket.
+    pub state: State,
+    /// The program that did it, where one did and the kernel could tell.
+    pub program: Option<Program>,
+    /// Inode of the socket, 0 when no process has it or it was not told.
+    pub inode: u32,
+    /// Owner's user id, 0 when it was not told.
+    pub uid: u32,
+    /// What it was.
+    pub what: Happening,
+}
+
+/// A process by its number and name.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Program {
+    /// Its number.
+    pub pid: u32,
+    /// `comm` of its first thread.
+    pub comm: String,
+}
+
+/// What happened.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Happening {
+    /// `tcp_retransmit_skb`: sent again.
+    Retransmit {
+        /// Segments, which the device may cut from one packet.
+        segments: u32,
+    },
+    /// `tcp_retransmit_synack`: a SYN-ACK was sent again.
+    RetransmitSynAck,
+    /// `tcp_send_reset`: we sent a reset.
+    ResetSent {
+        /// `enum sk_rst_reason`, which differs from kernel to kernel.
+        reason: u32,
+    },
+    /// `tcp_receive_reset`: the peer, or somebody in its name, sent a reset.
+    ResetReceived,
+    /// `inet_sock_set_state`.
+    State {
+        /// The new state.
+        to: State,
+    },
+    /// An active open was answered, or was not.
+    Connect {
+        /// How it came out.
+        attempt: Attempt,
+        /// Since the first SYN, ns; `None` when that was before we listened.
+        took_ns: Option<u64>,
+    },
+    /// A connection has ended.
+    Life(Life),
+    /// `kfree_skb`: a packet of TCP was dropped.
+    Drop {
+        /// `enum skb_drop_reason`, which differs from kernel to kernel.
+        reason: u32,
+    },
+}
+
+/// How an active open came out.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Attempt {
+    /// Established.
+    Established,
+    /// Failed with this errno.
+    Failed(i32),
+    /// No SYN left this host, for a reason that the socket does not tell.
+    Unsent,
+    /// Its program closed it before any answer came.
+    GivenUp,
+}
+
+/// A connection at its end.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Life {
+    /// Since its first SYN, ns; `None` when that was before we listened.
+    pub lasted_ns: Option<u64>,
+    /// errno of its end, 0 when it was closed in order or by us.
+    pub error: i32,
+    /// `bytes_acked`: sent and acknowledged; the SYN and the FIN count one each.
+    pub bytes_acked: u64,
+    /// `bytes_received`.
+    pub bytes_received: u64,
+    /// `srtt_us`, smoothed, µs; 0 without a measurement.
+    pub rtt_us: u32,
+    /// `total_retrans`: segments.
+    pub total_retrans: u32,
+}
+
+/// Who closed a connection first.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Closer {
+    /// We did.
+    Us,
+    /// The peer did.
+    Peer,
+    /// Both at once.
+    Both,
+    /// Nobody: it failed.
+    Nobody,
+}
+
+/// ECONNRESET on all of Linux' machines but MIPS, SPARC, Alpha and PA-RISC.
+const ECONNRESET: i32 = 104;
+
+impl Life {
+    /// Who closed first, by the last state before CLOSE.
+    pub fn closer(&self, last: State) -> Closer {
+        match last {
+            State::FinWait1 | State::FinWait2 | State::TimeWait => Closer::Us,
+            State::CloseWait | State::LastAck => Closer::Peer,
+            State::Closing => Closer::Both,
+            _ if self.error == 0 => Closer::Us,
+            _ if self.error == ECONNRESET => Closer::Peer,
+            _ => Closer::Nobody,
+        }
+    }
+}
+
+/// How often each thing happened.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct EventCounts {
+    /// State changes by old and new state.
+    pub states: BTreeMap<(State, State), u64>,
+    /// Active opens by how they came out.
+    pub attempts: BTreeMap<Attempt, u64>,
+    /// Connections that ended.
+    pub lives: u64,
+    /// Resets sent by `enum sk_rst_reason`.
+    pub resets_sent: BTreeMap<u32, u64>,
+    /// Resets received.
+    pub resets_received: u64,
+    /// Dropped packets by `enum skb_drop_reason`.
+    pub drops: BTreeMap<u32, u64>,
+    /// Segments sent again that were no SYN.
+    pub retransmitted: u64,
+    /// SYNs sent again.
+    pub retransmitted_syn: u64,
+    /// SYN-ACKs sent again.
+    pub retransmitted_synack: u64,
+    /// Packets that could not be sent again; `Tcp.RetransSegs` counts some of these.
+    pub retransmit_failed: u64,
+    /// Events that are counted but were not told one by one: the ring was full.
+    pub untold: u64,
+    /// Connections whose begin could not be remembered: too many at once.
+    pub forgotten: u64,
+    /// Events that are not even counted: they interrupted the program that counts them.
+    pub missed: u64,
+}
+
+impl EventCounts {
+    /// Connections that we opened, as `Tcp.ActiveOpens` counts them: a SYN left.
+    pub fn active_opens(&self) -> u64 {
+        let unsent = [Attempt::Unsent, Attempt::Failed(EADDRNOTAVAIL)];
+        let unsent: u64 = unsent.iter().filter_map(|attempt| self.attempts.get(attempt)).sum();
+        self.change(State::Close, State::SynSent).saturating_sub(unsent)
+    }
+
+    /// Connections that peers opened, as `Tcp.PassiveOpens` counts them: the last ACK of the handshake came.
+    pub fn passive_opens(&self) -> u64 {
+        self.change(State::Listen, State::SynRecv)
+    }
+
+    /// How often one state followed another.
+    pub fn change(&self, from: State, to: State) -> u64 {
+        self.states.get(&(from, to)).copied().unwrap_or(0)
+    }
+
+    /// Counts one more.
+    pub fn add(&mut self, event: &Event) {
+        match &event.what {
+            Happening::Retransmit { segments } if event.state == State::SynSent => {
+                self.retransmitted_syn += u64::from(*segments);
+            }
+            Happening::Retransmit { segments } => self.retransmitted += u64::from(*segments),
+            Happening::RetransmitSynAck => self.retransmitted_synack += 1,
+            Happening::ResetSent { reason } => *self.resets_sent.entry(*reason).or_default() += 1,
+            Happening::ResetReceived => self.resets_received += 1,
+            Happening::State { to } => *self.states.entry((event.state, *to)).or_default() += 1,
+            Happening::Connect { attempt, .. } => *self.attempts.entry(*attempt).or_default() += 1,
+            Happening::Life(_) => self.lives += 1,
+            Happening::Drop { reason } => *self.drops.entry(*reason).or_default() += 1,
+        }
+    }
+}
+
+/// What connect(2) says when there is no free local port.
+pub(crate) const EADDRNOTAVAIL: i32 = 99;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_last_state_tells_who_closed_first() {
+        let closer = |last, error| Life { error, ..Life::default() }.closer(last);
+        assert_eq!([closer(State::FinWait2, 0), closer(State::FinWait1, 110)], [Closer::Us; 2]);
+        assert_eq!([closer(State::LastAck, 0), closer(State::CloseWait, 32)], [Closer::Peer; 2]);
+        assert_eq!([closer(State::Closing, 0), closer(State::Established, 110)], [Closer::Both, Closer::Nobody]);
+        // An abort: by us it leaves no error, by the peer it does.
+        assert_eq!([closer(State::Established, 0), closer(State::Established, 104)], [Closer::Us, Closer::Peer]);
+    }
+
+    #[test]
+    fn an_open_without_a_syn_is_none() {
+        let mut counts = EventCounts::default();
+        counts.states.insert((State::Close, State::SynSent), 10);
+        counts.states.insert((State::Listen, State::SynRecv), 4);
+        counts.attempts = [(Attempt::Established, 5), (Attempt::Failed(99), 2), (Attempt::Unsent, 1)].into();
+        assert_eq!((counts.active_opens(), counts.passive_opens()), (7, 4));
+    }
+}

@@ -1,0 +1,256 @@
+//! An event → a line of text, or an object of JSON on a line.
+
+use std::io::{self, Write};
+
+use jiff::tz::TimeZone;
+use jiff::{SignedDuration, Timestamp};
+use nix::errno::Errno;
+use serde::Serialize;
+use serde_json::json;
+use tcphealth_core::snapshot::{Attempt, Closer, Event, Happening, Life};
+use tcphealth_core::text;
+use tcphealth_core::words::{Lang, Text};
+use tcphealth_linux::{Reasons, boot_ns};
+
+use super::names::{Named, Names};
+use crate::args::TextOrJson;
+
+/// Writes events.
+pub(super) struct Lines {
+    format: TextOrJson,
+    reasons: Reasons,
+    pub(super) lang: Lang,
+    /// What the clock showed when the host was booted.
+    booted: Timestamp,
+    zone: TimeZone,
+}
+
+/// One event for programs.
+#[derive(Serialize)]
+struct Object<'a> {
+    at: String,
+    event: &'static str,
+    local: String,
+    remote: String,
+    state: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pid: Option<u32>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    comm: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    named_by: Option<&'static str>,
+    #[serde(flatten)]
+    more: More<'a>,
+}
+
+/// What only some kinds have.
+#[derive(Default, Serialize)]
+struct More<'a> {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    segments: Option<u32>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    direction: Option<&'static str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    reason: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    to: Option<&'static str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    outcome: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    took_us: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    lasted_us: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    bytes_acked: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    bytes_received: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    rtt_us: Option<u32>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    total_retrans: Option<u32>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    closed_by: Option<&'static str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    error: Option<String>,
+}
+
+/// The first line for programs.
+pub(super) fn head(words: &[&str], netns: u64, out: &mut dyn Write) -> io::Result<()> {
+    writeln!(out, "{}", json!({ "schema": "tcphealth.trace/1", "netns": netns, "kinds": words }))
+}
+
+/// An errno by its name.
+pub(super) fn errno(number: i32) -> String {
+    match Errno::from_raw(number) {
+        Errno::UnknownErrno => format!("errno {number}"),
+        known => format!("{known:?}"),
+    }
+}
+
+/// How an active open came out, for programs.
+pub(super) fn outcome(attempt: Attempt) -> String {
+    match attempt {
+        Attempt::Established => "ESTABLISHED".to_owned(),
+        Attempt::Failed(number) => errno(number),
+        Attempt::Unsent => "unsent".to_owned(),
+        Attempt::GivenUp => "given_up".to_owned(),
+    }
+}
+
+/// How an active open came out, for people.
+pub(super) fn outcome_words(attempt: Attempt, lang: Lang) -> String {
+    match attempt {
+        Attempt::Unsent => text! { en: "no SYN left", ko: "SYN을 보내지 못함" }.get(lang).to_owned(),
+        Attempt::GivenUp => text! { en: "given up", ko: "답을 기다리다 닫음" }.get(lang).to_owned(),
+        other => outcome(other),
+    }
+}
+
+/// The kernel's word for a reason.
+pub(super) fn reason(words: &std::collections::BTreeMap<u32, String>, number: u32) -> &str {
+    words.get(&number).map_or("?", String::as_str)
+}
+
+impl Lines {
+    pub(super) fn new(format: TextOrJson, reasons: Reasons, lang: Lang) -> Self {
+        let up = SignedDuration::from_nanos(boot_ns().cast_signed());
+        Self { format, reasons, lang, booted: Timestamp::now() - up, zone: TimeZone::system() }
+    }
+
+    /// One event.
+    pub(super) fn write(&self, event: &Event, names: &Names, out: &mut dyn Write) -> io::Result<()> {
+        let who = names.of(event);
+        match self.format {
+            TextOrJson::Text => self.text(event, who, out),
+            TextOrJson::Json => {
+                serde_json::to_writer(&mut *out, &self.object(event, who))?;
+                out.write_all(b"\n")
+            }
+        }
+    }
+
+    fn at(&self, event: &Event) -> Timestamp {
+        self.booted + SignedDuration::from_nanos(event.at_ns.cast_signed())
+    }
+
+    fn text(&self, event: &Event, named: Option<Named<'_>>, out: &mut dyn Write) -> io::Result<()> {
+        let time = self.at(event).to_zoned(self.zone.clone()).time();
+        let (hour, minute, second) = (time.hour(), time.minute(), time.second());
+        let micros = time.subsec_nanosecond() / 1000;
+        let (local, remote) = (event.local.to_string(), event.remote.to_string());
+        write!(
+            out,
+            "{hour:02}:{minute:02}:{second:02}.{micros:06} {:10} {local:>21} → {remote:<21} ",
+            word(&event.what)
+        )?;
+        self.what(event, out)?;
+        if let Some(Named { pid, comm, .. }) = named {
+            write!(out, "  {comm} ({pid})")?;
+        }
+        out.write_all(b"\n")
+    }
+
+    fn what(&self, event: &Event, out: &mut dyn Write) -> io::Result<()> {
+        match &event.what {
+            Happening::Retransmit { segments } => write!(out, "{} ×{segments}", event.state),
+            Happening::RetransmitSynAck => write!(out, "{} ×1", event.state),
+            Happening::ResetSent { reason: number } => {
+                let sent = text! { en: "sent", ko: "보냄" }.get(self.lang);
+                write!(out, "{sent}: {}", reason(&self.reasons.resets, *number))
+            }
+            Happening::ResetReceived => {
+                write!(out, "{}: {}", text! { en: "received", ko: "받음" }.get(self.lang), event.state)
+            }
+            Happening::State { to } => write!(out, "{} → {to}", event.state),
+            Happening::Connect { attempt, took_ns } => {
+                write!(out, "{}", outcome_words(*attempt, self.lang))?;
+                took_ns.map_or(Ok(()), |took| write!(out, " {:.3} ms", took as f64 / 1e6))
+            }
+            Happening::Life(life) => self.life(life, event, out),
+            Happening::Drop { reason: number } => out.write_all(reason(&self.reasons.drops, *number).as_bytes()),
+        }
+    }
+
+    fn life(&self, life: &Life, event: &Event, out: &mut dyn Write) -> io::Result<()> {
+        if let Some(lasted) = life.lasted_ns {
+            write!(out, "{:.3} s ", lasted as f64 / 1e9)?;
+        }
+        let Life { bytes_acked, bytes_received, total_retrans, .. } = life;
+        let rtt = f64::from(life.rtt_us) / 1e3;
+        write!(out, "↑{bytes_acked} ↓{bytes_received} rtt {rtt:.3} ms retrans {total_retrans}, ")?;
+        out.write_all(closed(life.closer(event.state)).get(self.lang).as_bytes())?;
+        if life.error == 0 { Ok(()) } else { write!(out, " {}", errno(life.error)) }
+    }
+
+    fn object<'a>(&'a self, event: &Event, named: Option<Named<'a>>) -> Object<'a> {
+        Object {
+            at: self.at(event).to_string(),
+            event: word(&event.what),
+            local: event.local.to_string(),
+            remote: event.remote.to_string(),
+            state: event.state.name(),
+            pid: named.map(|named| named.pid),
+            comm: named.map(|named| named.comm),
+            named_by: named.map(|named| named.by),
+            more: self.more(event),
+        }
+    }
+
+    fn more(&self, event: &Event) -> More<'_> {
+        let none = More::default();
+        let us = |time: Option<u64>| time.map(|ns| ns / 1000);
+        match &event.what {
+            Happening::Retransmit { segments } => More { segments: Some(*segments), ..none },
+            Happening::RetransmitSynAck => More { segments: Some(1), ..none },
+            Happening::ResetSent { reason: number } => {
+                More { direction: Some("sent"), reason: Some(reason(&self.reasons.resets, *number)), ..none }
+            }
+            Happening::ResetReceived => More { direction: Some("received"), ..none },
+            Happening::State { to } => More { to: Some(to.name()), ..none },
+            Happening::Connect { attempt, took_ns } => {
+                More { outcome: Some(outcome(*attempt)), took_us: us(*took_ns), ..none }
+            }
+            Happening::Drop { reason: number } => More { reason: Some(reason(&self.reasons.drops, *number)), ..none },
+            Happening::Life(life) => More {
+                lasted_us: us(life.lasted_ns),
+                bytes_acked: Some(life.bytes_acked),
+                bytes_received: Some(life.bytes_received),
+                rtt_us: Some(life.rtt_us).filter(|rtt| *rtt > 0),
+                total_retrans: Some(life.total_retrans),
+                closed_by: Some(closer(life.closer(event.state))),
+                error: (life.error != 0).then(|| errno(life.error)),
+                ..none
+            },
+        }
+    }
+}
+
+/// The word of its kind, as it is asked for.
+fn word(what: &Happening) -> &'static str {
+    match what {
+        Happening::Retransmit { .. } | Happening::RetransmitSynAck => "retransmit",
+        Happening::ResetSent { .. } | Happening::ResetReceived => "reset",
+        Happening::State { .. } => "state",
+        Happening::Connect { .. } => "connect",
+        Happening::Life(_) => "life",
+        Happening::Drop { .. } => "drop",
+    }
+}
+
+fn closer(closer: Closer) -> &'static str {
+    match closer {
+        Closer::Us => "us",
+        Closer::Peer => "peer",
+        Closer::Both => "both",
+        Closer::Nobody => "nobody",
+    }
+}
+
+fn closed(closer: Closer) -> Text {
+    match closer {
+        Closer::Us => text! { en: "closed by us", ko: "이쪽이 먼저 닫음" },
+        Closer::Peer => text! { en: "closed by the peer", ko: "상대가 먼저 닫음" },
+        Closer::Both => text! { en: "closed by both", ko: "양쪽이 동시에 닫음" },
+        Closer::Nobody => text! { en: "failed", ko: "끊어짐" },
+    }
+}

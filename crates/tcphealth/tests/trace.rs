@@ -1,0 +1,126 @@
+//! `tcphealth trace` tells each event once with its process, sums up also when it is interrupted, and says what it needs.
+#![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test that panics fails, as it should")]
+
+use std::io::{BufRead, BufReader, Read};
+use std::net::{TcpListener, TcpStream};
+use std::process::{Child, ChildStdout, Command, Stdio};
+
+use nix::sched::{CloneFlags, unshare};
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
+use serde_json::Value;
+
+/// Runs a test in a namespace of its own; where that is not permitted it says so and passes, unless every test is demanded.
+fn in_netns(test: fn()) {
+    let run = move || match unshare(CloneFlags::CLONE_NEWNET) {
+        Ok(()) => {
+            assert!(Command::new("ip").args(["link", "set", "lo", "up"]).status().unwrap().success());
+            test();
+        }
+        Err(_) if std::env::var_os("TCPHEALTH_ALL_TESTS").is_none() => println!("not run: needs CAP_SYS_ADMIN"),
+        Err(errno) => panic!("unshare: {errno}"),
+    };
+    std::thread::spawn(run).join().unwrap();
+}
+
+/// A trace that has begun.
+fn begun(words: &[&str]) -> (Child, BufReader<ChildStdout>) {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_tcphealth"));
+    command.arg("trace").args(words).args(["--format", "json"]).stdout(Stdio::piped());
+    let mut child = command.spawn().unwrap();
+    let mut lines = BufReader::new(child.stdout.take().unwrap());
+    assert_eq!(next(&mut lines)["schema"], "tcphealth.trace/1");
+    (child, lines)
+}
+
+fn next(lines: &mut BufReader<ChildStdout>) -> Value {
+    let mut line = String::new();
+    lines.read_line(&mut line).unwrap();
+    serde_json::from_str(&line).unwrap_or_else(|error| panic!("{error}: {line}"))
+}
+
+/// A connection that the client closes, and one that nobody takes.
+fn traffic() -> (String, u16) {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap();
+    let client = TcpStream::connect(address).unwrap();
+    let (mut server, _) = listener.accept().unwrap();
+    let local = client.local_addr().unwrap().to_string();
+    drop(client);
+    server.read_exact(&mut [0]).unwrap_err();
+    drop((server, listener));
+    TcpStream::connect(address).unwrap_err();
+    (local, address.port())
+}
+
+#[test]
+fn lives_and_failed_connects_have_their_process() {
+    in_netns(|| {
+        let (mut child, mut lines) = begun(&["connect", "--count", "2"]);
+        let (local, port) = traffic();
+        let (made, refused) = (next(&mut lines), next(&mut lines));
+        assert_eq!(
+            (&made["event"], &made["outcome"], &made["local"]),
+            (&"connect".into(), &"ESTABLISHED".into(), &local.into())
+        );
+        assert_eq!(
+            (&refused["outcome"], &refused["remote"]),
+            (&"ECONNREFUSED".into(), &format!("127.0.0.1:{port}").into())
+        );
+        for event in [made, refused] {
+            assert!(
+                event["pid"] == std::process::id() && event["took_us"].is_u64() && event["at"].is_string(),
+                "{event}"
+            );
+        }
+        let summary = next(&mut lines);
+        assert_eq!((&summary["active_opens"], &summary["passive_opens"]), (&2.into(), &1.into()), "{summary}");
+        assert_eq!(summary["connects"], serde_json::json!({ "ESTABLISHED": 1, "ECONNREFUSED": 1 }));
+        assert_eq!(child.wait().unwrap().code(), Some(0));
+    });
+}
+
+#[test]
+fn the_filter_takes_one_end_and_an_interrupt_sums_up() {
+    in_netns(|| {
+        let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+        let (mut child, mut lines) = begun(&["life", "sport", "!=", &port.to_string(), "dst", "127.0.0.0/8"]);
+        let (local, server) = traffic();
+        // Both ends end, in either order: the filter takes both.
+        let (one, other) = (next(&mut lines), next(&mut lines));
+        let client = if one["local"] == local { &one } else { &other };
+        assert_eq!((&client["local"], &client["closed_by"]), (&local.clone().into(), &"us".into()));
+        let server_end = if one["local"] == local { &other } else { &one };
+        assert_eq!(
+            (&server_end["local"], &server_end["closed_by"]),
+            (&format!("127.0.0.1:{server}").into(), &"peer".into())
+        );
+        kill(Pid::from_raw(child.id().cast_signed()), Signal::SIGINT).unwrap();
+        let summary = next(&mut lines);
+        assert_eq!((&summary["event"], &summary["lives"]), (&"summary".into(), &2.into()), "{summary}");
+        assert_eq!(summary["lost"], serde_json::json!({ "untold": 0, "forgotten": 0, "missed": 0 }));
+        assert_eq!(child.wait().unwrap().code(), Some(0));
+    });
+}
+
+#[test]
+fn only_the_summary_counts_all_the_same() {
+    in_netns(|| {
+        let (mut child, mut lines) = begun(&["state", "--summary"]);
+        traffic();
+        kill(Pid::from_raw(child.id().cast_signed()), Signal::SIGTERM).unwrap();
+        let summary = next(&mut lines);
+        assert_eq!(summary["states"]["SYN_SENT → ESTABLISHED"], 1, "{summary}");
+        assert_eq!(summary["states"]["SYN_SENT → CLOSE"], 1, "{summary}");
+        assert_eq!(child.wait().unwrap().code(), Some(0));
+    });
+}
+
+#[test]
+fn a_wrong_word_is_a_usage_error() {
+    let run = |words: &[&str]| Command::new(env!("CARGO_BIN_EXE_tcphealth")).arg("trace").args(words).output().unwrap();
+    let wrong = run(&["lives"]);
+    assert_eq!(wrong.status.code(), Some(2));
+    assert_eq!(String::from_utf8(wrong.stderr).unwrap().lines().count(), 1);
+    assert_eq!(run(&["--count", "0"]).status.code(), Some(2));
+}
