@@ -4,12 +4,12 @@
 use std::fs;
 use std::sync::OnceLock;
 
-use tcphealth_core::snapshot::Socket;
+use tcphealth_core::snapshot::{EventCounts, Socket};
 use tcphealth_core::wire::btf::Btf;
 use tcphealth_core::wire::hash_walk::Places;
 use tcphealth_core::wire::netlink::{Message, Messages};
 use tcphealth_core::wire::{
-    conntrack, hash_walk as walk, net_dev, packet, pairs, proc_net_tcp, rtnetlink, snmp, sock_diag, softnet,
+    conntrack, events, hash_walk as walk, net_dev, packet, pairs, proc_net_tcp, rtnetlink, snmp, sock_diag, softnet,
 };
 use tcphealth_linux::{Host, Pass};
 use tempfile::TempDir;
@@ -18,7 +18,7 @@ use tempfile::TempDir;
 pub type Target = fn(&[u8]);
 
 /// The targets and their names, which are their corpora's too.
-pub const ALL: [(&str, Target); 12] = [
+pub const ALL: [(&str, Target); 13] = [
     ("snmp", snmp),
     ("pairs", pairs),
     ("net_dev", net_dev),
@@ -30,6 +30,7 @@ pub const ALL: [(&str, Target); 12] = [
     ("packet", packet),
     ("btf", btf),
     ("hash_walk", hash_walk),
+    ("events", told),
     ("frozen", frozen),
 ];
 
@@ -66,6 +67,20 @@ fn btf(data: &[u8]) {
         assert!(places.iter().flatten().all(|&place| place <= u32::MAX / 8));
         assert!(btf.function("a").is_none_or(|id| id > 0));
     }
+}
+
+/// What is told is a length that is known, and of counters no more is told than was counted.
+fn told(data: &[u8]) {
+    if let Some(event) = events::parse(data) {
+        let mut counts = EventCounts::default();
+        counts.add(&event);
+        assert!(
+            data.len() >= events::RECORD_BYTES && counts != EventCounts::default() || data.get(20..24) == Some(&[0; 4])
+        );
+    }
+    let counts = events::counts(|at| data.get(at).copied().map_or(0, u64::from));
+    let sum: u64 = data.iter().take(events::COUNTERS).map(|&byte| u64::from(byte)).sum();
+    assert!(counts.states.values().chain(counts.drops.values()).sum::<u64>() <= sum);
 }
 
 /// The first bytes say where the others are looked for. What was read before leaves nothing.

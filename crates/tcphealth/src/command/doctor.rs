@@ -10,9 +10,10 @@ use tcphealth_core::format::wrap;
 use tcphealth_core::rules::reason_of;
 use tcphealth_core::snapshot::{Absent, Answers, Question, Snapshot, State, Watch};
 use tcphealth_core::text;
+use tcphealth_core::wire::events::Kind;
 use tcphealth_core::wire::sock_diag::{Family, INFO};
 use tcphealth_core::words::{Message, Text};
-use tcphealth_linux::{Host, Pass, Request};
+use tcphealth_linux::{Events, Host, Pass, Request};
 
 use crate::args::{DoctorArgs, TextOrJson};
 use crate::speech::{self, Speech};
@@ -41,6 +42,10 @@ const PTRACE: Text = text! {
 };
 const NET_RAW: Text = text! { en: "run as root, or with CAP_NET_RAW", ko: "root 또는 CAP_NET_RAW 권한으로 실행" };
 const SYS_ADMIN: Text = text! { en: "run as root, or with CAP_SYS_ADMIN", ko: "root 또는 CAP_SYS_ADMIN 권한으로 실행" };
+const WITH_BPF: Text = text! {
+    en: "run as root, or with CAP_BPF and CAP_PERFMON, on Linux 6.1 or later with CONFIG_DEBUG_INFO_BTF",
+    ko: "root 또는 CAP_BPF와 CAP_PERFMON 권한으로, CONFIG_DEBUG_INFO_BTF가 켜진 Linux 6.1 이상에서 실행"
+};
 const MODULE: Text =
     text! { en: "nothing: this host tracks no connections", ko: "필요 없음: 이 호스트는 연결 추적을 쓰지 않음" };
 
@@ -52,6 +57,7 @@ pub(crate) fn run(args: &DoctorArgs, speech: &Speech) -> anyhow::Result<ExitCode
     trials.extend(watched(&mut host)?);
     trials.push(other_namespaces());
     trials.push(walk());
+    trials.push(events(snapshot.identity.netns));
     let recorder = Recorder::of(&args.from.clone().unwrap_or_else(store::default_dir))?;
     let text = match args.format {
         TextOrJson::Text => format!("{}\n{}", text(&snapshot, &trials, speech), recorder.text(speech)),
@@ -149,10 +155,16 @@ fn walk() -> Trial {
             text! { en: "many sockets in a tenth of the time (eBPF)", ko: "많은 소켓을 10분의 1 시간에 읽기 (eBPF)" }
         },
         tcphealth_linux::try_walk(),
-        text! {
-            en: "run as root, or with CAP_BPF and CAP_PERFMON, on Linux 6.1 or later with CONFIG_DEBUG_INFO_BTF",
-            ko: "root 또는 CAP_BPF와 CAP_PERFMON 권한으로, CONFIG_DEBUG_INFO_BTF가 켜진 Linux 6.1 이상에서 실행"
-        },
+        WITH_BPF,
+    )
+}
+
+/// Listens to the rarest of them for a moment.
+fn events(netns: u64) -> Trial {
+    Trial::new(
+        text! { en: "events as they happen (trace)", ko: "일어나는 이벤트 (trace)" },
+        Events::open(netns, &BTreeSet::from([Kind::RetransmitSynAck]), false),
+        WITH_BPF,
     )
 }
 

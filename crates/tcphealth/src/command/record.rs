@@ -21,7 +21,6 @@ use crate::args::RecordArgs;
 use crate::config;
 use crate::examine::{ANSWER_BUDGET, settle};
 use crate::speech::Speech;
-use crate::speech::Speech;
 use crate::stop::Stop;
 use crate::store::{self, Keep, Stream, Writer};
 use pace::Pace;
