@@ -192,11 +192,6 @@ const TEXTS: &[(&str, &str)] = &[
         "많은 소켓을 읽는 프로그램을 커널에 남겨(eBPF), 볼 때마다 올리지 않게 한다",
     ),
     (
-        "Keep the program that reads many sockets loaded in the kernel (eBPF), so that a look need not load it.\n\nIt stays \
-         in /sys/fs/bpf/tcphealth, is used by every later run of this version on this kernel, and takes 3 MB.",
-        "많은 소켓을 읽는 프로그램을 커널에 남겨(eBPF), 볼 때마다 올리지 않게 한다.\n\n/sys/fs/bpf/tcphealth에 남아 이 커널에서 이 버전의 다음 실행들이 쓰며, 3 MB를 차지한다.",
-    ),
-    (
         "Keep the program that reads many sockets loaded in the kernel (eBPF), so that a look need not load it.\n\nIt stays in \
          /sys/fs/bpf/tcphealth, is used by every later run of this version on this kernel, and takes 3 MB.",
         "많은 소켓을 읽는 프로그램을 커널에 남겨(eBPF), 볼 때마다 올리지 않게 한다.\n\n/sys/fs/bpf/tcphealth에 남아 이 커널에서 이 \
