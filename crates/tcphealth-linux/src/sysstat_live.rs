@@ -48,7 +48,9 @@ struct Links {
 /// Counters of all interfaces, by their numbers.
 struct Counters {
     route: Netlink,
-    names: HashMap<u32, Vec<u8>>,
+    /// The interfaces of the last reading, in its order; none when their names have to be asked for.
+    known: Vec<u32>,
+    stats: Vec<(u32, [u64; 23])>,
 }
 
 impl Machine {
@@ -118,7 +120,7 @@ impl Machine {
     }
 
     /// The interfaces with their counters and speeds, by netlink; `None` where netlink cannot be used and the file has to
-    /// be read.
+    /// be read. What was read last goes in: of the same interfaces only the counters are written anew.
     pub fn links(&mut self, links: &mut Vec<Link>) -> Option<()> {
         let reader = self.links.as_mut()?;
         let done = reader.read(links)?;
@@ -238,7 +240,7 @@ impl Links {
         let ioctl = socket(AddressFamily::Inet, SockType::Datagram, SockFlag::SOCK_CLOEXEC, None)?;
         let mut route = Netlink::open(Protocol::Route, 0)?;
         route.set_room(SMALL_BYTES);
-        let counters = Some(Counters { route, names: HashMap::new() });
+        let counters = Some(Counters { route, known: Vec::new(), stats: Vec::new() });
         Ok(Self { changes, ioctl, changed: false, speeds: HashMap::new(), counters })
     }
 
@@ -251,7 +253,7 @@ impl Links {
         while matches!(self.changes.read_queued(), Ok(_) | Err(Errno::ENOBUFS)) {}
         self.speeds.clear();
         if let Some(counters) = &mut self.counters {
-            counters.names.clear();
+            counters.known.clear();
         }
     }
 
@@ -272,10 +274,12 @@ impl Links {
     fn read(&mut self, links: &mut Vec<Link>) -> Option<Result<(), Errno>> {
         self.refresh();
         let done = self.counters.as_mut()?.read(links);
-        for link in links {
-            self.add_speed(link);
+        if done == Ok(true) {
+            for link in links {
+                self.add_speed(link);
+            }
         }
-        Some(done)
+        Some(done.map(drop))
     }
 }
 
@@ -292,23 +296,27 @@ fn sysfs_speed(root: &Path, link: &mut Link) {
 }
 
 impl Counters {
-    fn read(&mut self, links: &mut Vec<Link>) -> Result<(), Errno> {
-        let counters = self.counters()?;
-        if counters.iter().any(|(index, _)| !self.names.contains_key(index)) {
-            self.learn()?;
+    /// True when the interfaces are others than those of the last reading.
+    fn read(&mut self, links: &mut Vec<Link>) -> Result<bool, Errno> {
+        let Self { route, known, stats } = self;
+        stats.clear();
+        ask(route, &stats_request(), &mut |kind, body| {
+            if kind == NEWSTATS {
+                stats.extend(link_stats(body));
+            }
+        })?;
+        let others = links.len() != known.len() || !stats.iter().map(|(index, _)| index).eq(&*known);
+        if others {
+            self.learn(links)?;
         }
-        links.clear();
-        for (index, stats) in counters {
-            // A link that came and went between both questions is left for the next reading.
-            let Some(name) = self.names.get(&index) else { continue };
-            links.push(Link { name: name.clone(), columns: columns(&stats), ..Link::default() });
+        for (link, (_, stats)) in links.iter_mut().zip(&self.stats) {
+            link.columns = columns(stats);
         }
-        Ok(())
+        Ok(others)
     }
 
-    fn learn(&mut self) -> Result<(), Errno> {
-        let names = &mut self.names;
-        names.clear();
+    fn learn(&mut self, links: &mut Vec<Link>) -> Result<(), Errno> {
+        let mut names = HashMap::new();
         ask(&mut self.route, &links_request(), &mut |kind, body| {
             if kind == NEWLINK
                 && let Ok(link) = rtnetlink::link(body)
@@ -316,18 +324,13 @@ impl Counters {
                 names.insert(link.ifindex, link.name.into_bytes());
             }
         })?;
-        self.route.set_room(if names.len() < MANY { SMALL_BYTES } else { LARGE_BYTES });
+        // A link that came and went between both questions is left for the next reading.
+        self.stats.retain(|(index, _)| names.contains_key(index));
+        self.known = self.stats.iter().map(|(index, _)| *index).collect();
+        let name = |index| names.get(index).cloned().unwrap_or_default();
+        *links = self.known.iter().map(|index| Link { name: name(index), ..Link::default() }).collect();
+        self.route.set_room(if links.len() < MANY { SMALL_BYTES } else { LARGE_BYTES });
         Ok(())
-    }
-
-    fn counters(&mut self) -> Result<Vec<(u32, [u64; 23])>, Errno> {
-        let mut all = Vec::with_capacity(self.names.len());
-        ask(&mut self.route, &stats_request(), &mut |kind, body| {
-            if kind == NEWSTATS {
-                all.extend(link_stats(body));
-            }
-        })?;
-        Ok(all)
     }
 }
 
@@ -417,6 +420,32 @@ mod tests {
         for (by_netlink, by_file) in links.iter().zip(&gathered.links) {
             assert!(by_netlink.columns.iter().zip(&by_file.columns).all(|(before, after)| before <= after));
         }
+    }
+
+    #[test]
+    fn interfaces_that_come_and_go_are_read_with_their_names() {
+        let ip = |words: &str| {
+            let done = std::process::Command::new("ip").args(words.split(' ')).status().unwrap();
+            assert!(done.success(), "{words}");
+        };
+        let run = move || {
+            if nix::sched::unshare(nix::sched::CloneFlags::CLONE_NEWNET).is_err() {
+                assert!(std::env::var_os("TCPHEALTH_ALL_TESTS").is_none(), "needs CAP_SYS_ADMIN");
+                return;
+            }
+            let (mut machine, mut links) = (Machine::live(), Vec::new());
+            machine.open_links();
+            let mut names = || {
+                machine.links(&mut links).unwrap();
+                links.iter().map(|link| String::from_utf8(link.name.clone()).unwrap()).collect::<Vec<_>>()
+            };
+            let before = names();
+            ip("link add this type veth peer name that");
+            assert_eq!(names(), [&before[..], &["that".to_owned(), "this".to_owned()]].concat());
+            ip("link delete this");
+            assert_eq!(names(), before);
+        };
+        std::thread::spawn(run).join().unwrap();
     }
 
     #[test]

@@ -33,12 +33,12 @@ fn scaled(value: f64, decimals: usize) -> Option<u64> {
         return None;
     }
     let product = value * factor;
-    let whole = product.floor();
-    let fraction = product - whole;
+    let whole = product as u64;
+    let fraction = product - whole as f64;
     if (fraction - 0.5).abs() < 1e-4 {
         return None;
     }
-    Some(whole as u64 + u64::from(fraction > 0.5))
+    Some(whole + u64::from(fraction > 0.5))
 }
 
 fn digits(out: &mut Vec<u8>, mut units: u64, width: usize, decimals: usize) {
