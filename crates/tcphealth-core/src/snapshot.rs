@@ -32,7 +32,7 @@ pub use counters::{Counters, Names, Table};
 pub use event::{Attempt, Closer, Event, EventCounts, Happening, Life, Program};
 pub use fold::Fold;
 pub use instant::rfc3339;
-pub use socket::{Endpoint, SkMem, Socket, State, Timer};
+pub use socket::{Endpoint, Progress, SkMem, Socket, State, Timer};
 pub use tcp_info::{FIELDS, Field, TcpInfo};
 
 /// Why something that was looked for is not there.

@@ -16,17 +16,19 @@
 #define QUEUES 1
 #define OWNER 2
 #define NETNS 4
+#define PROGRESS 8
 // include/net/inet_hashtables.h
 #define LISTENING_NULLS_BASE (1u << 29)
 
 struct record {
     u8 common[COMMON_BYTES] __attribute__((aligned(8)));
     u32 rcv_nxt, copied_seq, write_seq, snd_una;
-    u32 ack_backlog, max_ack_backlog;
+    u32 ack_backlog, max_ack_backlog; // of a listener
     u32 uid, netns;
     u64 inode;
     u8 substate;
     u8 pad[7];
+    u32 srtt_us, total_retrans;
 };
 
 // Shared with the reader, which fills in the first six words.
@@ -112,6 +114,12 @@ static inline __attribute__((always_inline)) void queues(struct record *record, 
     }
 }
 
+static inline __attribute__((always_inline)) void progress(struct record *record, u64 sk)
+{
+    record->srtt_us = word_at(sk + PLACE(tcp_sock, srtt_us));
+    record->total_retrans = word_at(sk + PLACE(tcp_sock, total_retrans));
+}
+
 static inline __attribute__((always_inline)) void owner(struct record *record, u64 sk)
 {
     u64 socket = pointer_at(sk + PLACE(sock, sk_socket));
@@ -137,6 +145,8 @@ static inline __attribute__((always_inline)) void rest(struct shared *s, u32 num
     } else if (state != 12) {
         if (s->wants & QUEUES)
             queues(record, sk, state);
+        if (s->wants & PROGRESS && state != 10)
+            progress(record, sk);
         if (s->wants & OWNER)
             owner(record, sk);
     }

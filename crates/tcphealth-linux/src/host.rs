@@ -7,7 +7,8 @@ use std::time::Duration;
 use tcphealth_core::snapshot::{
     Absent, Answer, Answers, Counters, Fold, Identity, Marks, Question, SYSCTLS, Snapshot, Socket, Sysctls, Watch,
 };
-use tcphealth_core::wire::sock_diag::Family;
+use tcphealth_core::wire::hash_walk::{OWNER, PROGRESS, QUEUES};
+use tcphealth_core::wire::sock_diag::{Code, Family, INFO};
 
 use crate::bpf::{Walk, Want, is_pinned};
 use crate::counters::Tables;
@@ -63,13 +64,19 @@ pub struct Host {
     walk_failed: Option<Absent>,
 }
 
-/// Which sockets are wanted, and no more of each than its state, ends and queues.
+/// Which sockets are wanted, and what of each beside its state and ends: the less, the fewer lines of memory are read.
 #[derive(Clone, Copy, Debug)]
-pub struct Brief {
+pub struct Brief<'a> {
     /// Bits of [`tcphealth_core::snapshot::State::bit`].
     pub states: u32,
-    /// User and inode, too.
+    /// Of these only those that the kernel may choose by this; who asks looks again.
+    pub code: Option<&'a Code>,
+    /// User and inode.
     pub owners: bool,
+    /// Recv-Q and Send-Q.
+    pub queues: bool,
+    /// Round-trip time and retransmissions.
+    pub progress: bool,
 }
 
 impl Host {
@@ -204,7 +211,7 @@ impl Host {
     ///
     /// # Errors
     /// The sockets cannot be read in any way.
-    pub fn in_brief<T: Default>(&mut self, want: Brief, add: &mut dyn FnMut(&mut T, &Socket)) -> Result<T, Absent> {
+    pub fn in_brief<T: Default>(&mut self, want: Brief<'_>, add: &mut dyn FnMut(&mut T, &Socket)) -> Result<T, Absent> {
         let walked = if self.pays() { self.walked(want, false, &mut |sum, socket, _| add(sum, socket)) } else { None };
         walked.map_or_else(
             || {
@@ -223,7 +230,7 @@ impl Host {
     pub fn everywhere<'a, T: Default>(
         &mut self,
         namespaces: &'a [Namespace],
-        want: Brief,
+        want: Brief<'_>,
         add: &mut dyn FnMut(&mut T, &Socket, u64),
     ) -> Result<(T, Vec<&'a Namespace>), Absent> {
         if let Some(sum) = self.walked(want, true, &mut |sum, socket, netns| add(sum, socket, u64::from(netns))) {
@@ -268,14 +275,13 @@ impl Host {
     /// What the program adds up; `None` when there is none, or it failed: then nothing that it added counts.
     fn walked<T: Default>(
         &mut self,
-        want: Brief,
+        want: Brief<'_>,
         everywhere: bool,
         add: &mut dyn FnMut(&mut T, &Socket, u32),
     ) -> Option<T> {
         let walk = self.walk.get_or_insert_with(Walk::load).as_mut().ok()?;
         let mut sum = T::default();
-        let want = Want { states: want.states, owners: want.owners, everywhere };
-        match walk.visit(want, &mut |socket, netns| add(&mut sum, socket, netns)) {
+        match walk.visit(want.want(everywhere), &mut |socket, netns| add(&mut sum, socket, netns)) {
             Ok(_) => Some(sum),
             Err(absent) => {
                 self.walk = Some(Err(absent.clone()));
@@ -357,9 +363,21 @@ impl Host {
     }
 }
 
-impl Brief {
-    fn request(self) -> Request<'static> {
-        Request { states: self.states, attributes: 0, family: Family::Both, code: None }
+impl<'a> Brief<'a> {
+    /// Nothing but the states and ends.
+    pub fn of(states: u32) -> Self {
+        Self { states, code: None, owners: false, queues: false, progress: false }
+    }
+
+    fn request(self) -> Request<'a> {
+        let attributes = if self.progress { INFO } else { 0 };
+        Request { states: self.states, attributes, family: Family::Both, code: self.code }
+    }
+
+    fn want(self, everywhere: bool) -> Want {
+        let parts = [(self.owners, OWNER), (self.queues, QUEUES), (self.progress, PROGRESS)];
+        let parts = parts.iter().filter(|(wanted, _)| *wanted).fold(0, |all, (_, part)| all | part);
+        Want { states: self.states, parts, everywhere }
     }
 }
 
@@ -414,7 +432,7 @@ mod tests {
         let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
         let place = listener.local_addr().unwrap().to_string();
         let mut host = Host { walk: Some(Ok(walk.failing())), ..Host::live() };
-        let want = Brief { states: State::Listen.bit(), owners: false };
+        let want = Brief::of(State::Listen.bit());
         let own = Namespaces::find().open.into_iter().filter(|one| one.is_own).collect::<Vec<_>>();
         let add = &mut |count: &mut u32, socket: &Socket, netns| {
             *count += u32::from(socket.local.to_string() == place && own.iter().any(|one| one.inode == netns));

@@ -24,6 +24,7 @@ const EXAMPLES: &str = "Examples:
   tcphealth why close-wait-leak            one finding with all its evidence
   tcphealth states                         the state diagram with the sockets in each state
   tcphealth sockets state close-wait --by process
+  tcphealth sockets --by peer --with total_retrans,rtt --sort total_retrans --limit 20
   tcphealth trace life dport = :5432       connections to a database as they end: how long, how much, who closed
   tcphealth path 203.0.113.9:443           response time and loss of each hop, on the service's own port
   tcphealth explain retrans/s              what a word means: a rule, a state, a column, a counter
@@ -319,6 +320,9 @@ pub(crate) struct SocketsArgs {
     /// Count them by what they have in common; by netns, those of all namespaces are counted unless --netns names one.
     #[arg(long, value_name = "KEY", value_delimiter = ',')]
     pub(crate) by: Vec<By>,
+    /// Tell of each group, beside how many they are.
+    #[arg(long, value_name = "COLUMN", value_delimiter = ',', requires = "by")]
+    pub(crate) with: Vec<With>,
     /// Largest first: recv_q, send_q, sockets or a field of tcp_info; or by state, local, remote.
     #[arg(long, value_name = "COLUMN", value_parser = Column::parse)]
     pub(crate) sort: Option<Column>,
@@ -423,6 +427,44 @@ impl By {
             Self::Subnet => text! { en: "subnet", ko: "서브넷" },
             Self::Cgroup => text! { en: "cgroup", ko: "cgroup" },
             Self::Netns => text! { en: "netns", ko: "네임스페이스" },
+        }
+    }
+}
+
+/// What is told of a group of sockets.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+#[value(rename_all = "snake_case")]
+pub(crate) enum With {
+    /// Bytes received and not read, in sum.
+    RecvQ,
+    /// Bytes not acknowledged, in sum.
+    SendQ,
+    /// Segments retransmitted in the sockets' lives, in sum.
+    TotalRetrans,
+    /// Smoothed round-trip time, the mean of those that have one.
+    Rtt,
+}
+
+impl With {
+    pub(crate) const ALL: [Self; 4] = [Self::RecvQ, Self::SendQ, Self::TotalRetrans, Self::Rtt];
+
+    /// The key in JSON and CSV.
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::RecvQ => "recv_q_bytes",
+            Self::SendQ => "send_q_bytes",
+            Self::TotalRetrans => "total_retrans",
+            Self::Rtt => "rtt_us",
+        }
+    }
+
+    /// The title of its column, which is what is typed.
+    pub(crate) fn title(self) -> &'static str {
+        match self {
+            Self::RecvQ => "recv_q",
+            Self::SendQ => "send_q",
+            Self::TotalRetrans => "total_retrans",
+            Self::Rtt => "rtt_us",
         }
     }
 }

@@ -52,7 +52,19 @@ fn the_states_of_every_version_are_drawn() {
 
 /// The counts of groups, each by its keys.
 fn groups(by: &str, filter: &[&str]) -> Vec<(Value, u64, Value)> {
-    let base = ["sockets", "--from", &store(1), "--at", "2026-11-22 15:49:50", "--format", "json", "--by", by];
+    let base = [
+        "sockets",
+        "--from",
+        &store(1),
+        "--at",
+        "2026-11-22 15:49:50",
+        "--format",
+        "json",
+        "--by",
+        by,
+        "--with",
+        "recv_q",
+    ];
     let counted = json(&run(&[&base[..], filter].concat()));
     let groups = counted.get("groups").and_then(Value::as_array).expect("a list").iter();
     groups

@@ -226,6 +226,18 @@ pub struct Socket {
     pub skmem: Option<SkMem>,
     /// `tcp_info`, when asked for and this kind of socket has one.
     pub info: Option<TcpInfo>,
+    /// What a walk of the kernel's tables reads instead of it.
+    #[serde(skip)]
+    pub progress: Option<Progress>,
+}
+
+/// How a connection fares, of what `tcp_info` tells.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Progress {
+    /// Smoothed round-trip time, µs; 0 before one was measured.
+    pub rtt_us: u32,
+    /// Segments that were retransmitted, ever.
+    pub total_retrans: u32,
 }
 
 impl Socket {
@@ -234,6 +246,17 @@ impl Socket {
         let end = self.congestion.iter().position(|&byte| byte == 0).unwrap_or(self.congestion.len());
         let name = std::str::from_utf8(self.congestion.get(..end)?).ok()?;
         (!name.is_empty()).then_some(name)
+    }
+
+    /// Smoothed round-trip time, µs; `None` when it was not asked for, or none was measured yet.
+    pub fn rtt_us(&self) -> Option<u32> {
+        let told = self.info.as_ref().and_then(TcpInfo::rtt);
+        told.or(self.progress.map(|progress| progress.rtt_us)).filter(|time| *time > 0)
+    }
+
+    /// Segments that were retransmitted, ever; `None` when it was not asked for.
+    pub fn total_retrans(&self) -> Option<u32> {
+        self.info.as_ref().and_then(TcpInfo::total_retrans).or(self.progress.map(|progress| progress.total_retrans))
     }
 
     /// Whether the kernel keeps only a stub of it (TIME_WAIT and orphaned FIN_WAIT2): no inode, no tcp_info.

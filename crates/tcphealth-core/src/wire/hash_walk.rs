@@ -6,10 +6,10 @@
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use super::netlink::{u8_at, u16_at, u16_be_at, u32_at, u64_at};
-use crate::snapshot::{Endpoint, Socket, State};
+use crate::snapshot::{Endpoint, Progress, Socket, State};
 
 /// `sizeof(struct record)`.
-pub const RECORD_BYTES: usize = 160;
+pub const RECORD_BYTES: usize = 168;
 /// Bytes of `struct sock_common` that a record has.
 pub const COMMON_BYTES: usize = 112;
 
@@ -18,6 +18,16 @@ const AF_INET6: u16 = 10;
 /// The kernel's numbers of what is less than a socket: `TCP_TIME_WAIT` and `TCP_NEW_SYN_RECV`.
 const STUB: u8 = 6;
 const REQUEST: u8 = 12;
+
+/// What a record has beside that part, as bits: the queues, or a listener's; user and inode; the namespace; smoothed round-trip
+/// time and retransmissions.
+pub const QUEUES: u32 = 1;
+/// See [`QUEUES`].
+pub const OWNER: u32 = 2;
+/// See [`QUEUES`].
+pub const NETNS: u32 = 4;
+/// See [`QUEUES`].
+pub const PROGRESS: u32 = 8;
 
 /// Where the members of `struct sock_common` lie, bytes.
 #[derive(Clone, Copy, Debug, Default)]
@@ -45,7 +55,7 @@ pub struct Places {
 /// Reads a record into `socket`, of which nothing old remains, and returns its namespace (0 when that was not wanted).
 ///
 /// `None` for a record that is no socket of TCP over IP: nothing locked it while it was read.
-pub fn parse(record: &[u8], places: &Places, socket: &mut Socket) -> Option<u32> {
+pub fn parse(record: &[u8], places: &Places, wanted: u32, socket: &mut Socket) -> Option<u32> {
     let record = record.get(..RECORD_BYTES)?;
     let kernel_state = u8_at(record, places.state)?;
     let state = if kernel_state == STUB { u8_at(record, 152)? } else { kernel_state };
@@ -59,20 +69,33 @@ pub fn parse(record: &[u8], places: &Places, socket: &mut Socket) -> Option<u32>
     socket.local = Endpoint::new(address(record, local, inet6)?, u16_at(record, places.num)?);
     socket.remote = Endpoint::new(address(record, remote, inet6)?, u16_be_at(record, places.dport)?);
     socket.ifindex = u32_at(record, places.bound_dev_if)?;
+    // What is not wanted is what an earlier record had there.
+    let has = |bit| wanted & bit != 0;
     let at = |place| u32_at(record, place);
+    let netns = if has(NETNS) { at(140)? } else { 0 };
     if matches!(kernel_state, STUB | REQUEST) {
-        return at(140);
+        return Some(netns);
     }
-    if socket.state == State::Listen {
-        (socket.rqueue, socket.wqueue) = (at(128)?, at(132)?);
-    } else {
-        // As tcp_diag_get_info() computes them.
-        socket.rqueue = at(112)?.wrapping_sub(at(116)?).cast_signed().max(0).cast_unsigned();
-        socket.wqueue = at(120)?.wrapping_sub(at(124)?);
+    if has(QUEUES) {
+        (socket.rqueue, socket.wqueue) = queues(socket.state, at)?;
     }
-    socket.uid = at(136)?;
-    socket.inode = u64_at(record, 144)? as u32;
-    at(140)
+    if has(PROGRESS) && socket.state != State::Listen {
+        // The kernel keeps eight times the time, so that it has fractions.
+        socket.progress = Some(Progress { rtt_us: at(160)? >> 3, total_retrans: at(164)? });
+    }
+    if has(OWNER) {
+        (socket.uid, socket.inode) = (at(136)?, u64_at(record, 144)? as u32);
+    }
+    Some(netns)
+}
+
+/// As tcp_diag_get_info() computes them.
+fn queues(state: State, at: impl Fn(usize) -> Option<u32>) -> Option<(u32, u32)> {
+    if state == State::Listen {
+        return Some((at(128)?, at(132)?));
+    }
+    let unread = at(112)?.wrapping_sub(at(116)?).cast_signed().max(0).cast_unsigned();
+    Some((unread, at(120)?.wrapping_sub(at(124)?)))
 }
 
 fn address(record: &[u8], at: usize, inet6: bool) -> Option<IpAddr> {
@@ -101,6 +124,8 @@ mod tests {
         v6_rcv_saddr: 72,
     };
 
+    const ALL: u32 = QUEUES | OWNER | NETNS | PROGRESS;
+
     fn record(state: u8) -> Vec<u8> {
         let mut record = vec![0; RECORD_BYTES];
         record[..8].copy_from_slice(&[198, 51, 100, 7, 192, 0, 2, 1]);
@@ -108,7 +133,9 @@ mod tests {
         record[14..16].copy_from_slice(&8080u16.to_ne_bytes());
         record[16..18].copy_from_slice(&AF_INET.to_ne_bytes());
         record[18] = state;
-        for (place, word) in [(20, 5), (112, 7), (116, 9), (120, 3), (124, u32::MAX), (128, 11), (132, 4096)] {
+        for (place, word) in
+            [(20, 5), (112, 7), (116, 9), (120, 3), (124, u32::MAX), (128, 11), (132, 4096), (160, 80_007), (164, 6)]
+        {
             record[place..place + 4].copy_from_slice(&u32::to_ne_bytes(word));
         }
         record[136..140].copy_from_slice(&1000u32.to_ne_bytes());
@@ -120,24 +147,27 @@ mod tests {
     #[test]
     fn a_connection_is_read_at_its_places() {
         let mut socket = Socket { wqueue: 1, ..Socket::default() };
-        assert_eq!(parse(&record(8), &PLACES, &mut socket), Some(77));
+        assert_eq!(parse(&record(8), &PLACES, ALL, &mut socket), Some(77));
         assert_eq!((socket.state, socket.ifindex, socket.uid, socket.inode), (State::CloseWait, 5, 1000, 987_654));
         let ends = (socket.local.to_string(), socket.remote.to_string());
         assert_eq!(ends, ("192.0.2.1:8080".to_owned(), "198.51.100.7:443".to_owned()));
         // The FIN is counted in rcv_nxt or not yet; sequence numbers wrap.
         assert_eq!((socket.rqueue, socket.wqueue), (0, 4));
+        assert_eq!((socket.rtt_us(), socket.total_retrans()), (Some(10_000), Some(6)));
+        assert_eq!(parse(&record(8), &PLACES, 0, &mut socket), Some(0));
+        assert_eq!((socket.wqueue, socket.uid, socket.inode, socket.progress), (0, 0, 0, None));
     }
 
     #[test]
     fn a_listener_has_its_queue_and_time_wait_its_own_state() {
         let mut socket = Socket::default();
-        parse(&record(10), &PLACES, &mut socket).unwrap();
+        parse(&record(10), &PLACES, ALL, &mut socket).unwrap();
         assert_eq!((socket.state, socket.rqueue, socket.wqueue), (State::Listen, 11, 4096));
         let mut stub = record(6);
         stub[152] = 5;
-        parse(&stub, &PLACES, &mut socket).unwrap();
+        parse(&stub, &PLACES, ALL, &mut socket).unwrap();
         assert_eq!(socket.state, State::FinWait2);
-        assert!(parse(&record(12), &PLACES, &mut socket).is_some() && socket.state == State::SynRecv);
+        assert!(parse(&record(12), &PLACES, ALL, &mut socket).is_some() && socket.state == State::SynRecv);
         // Whatever stands in the record: neither has queues or an owner.
         assert_eq!((socket.rqueue, socket.wqueue, socket.inode), (0, 0, 0));
     }
@@ -148,10 +178,13 @@ mod tests {
         mapped[16..18].copy_from_slice(&AF_INET6.to_ne_bytes());
         mapped[72..88].copy_from_slice(&"::ffff:192.0.2.9".parse::<Ipv6Addr>().unwrap().octets());
         let mut socket = Socket::default();
-        parse(&mapped, &PLACES, &mut socket).unwrap();
+        parse(&mapped, &PLACES, ALL, &mut socket).unwrap();
         assert_eq!((socket.inet6, socket.local.to_string()), (true, "192.0.2.9:8080".to_owned()));
         mapped[16] = 1;
-        assert!(parse(&mapped, &PLACES, &mut socket).is_none() && parse(&record(13), &PLACES, &mut socket).is_none());
-        assert!(parse(&record(1)[1..], &PLACES, &mut socket).is_none());
+        assert!(
+            parse(&mapped, &PLACES, ALL, &mut socket).is_none()
+                && parse(&record(13), &PLACES, ALL, &mut socket).is_none()
+        );
+        assert!(parse(&record(1)[1..], &PLACES, ALL, &mut socket).is_none());
     }
 }

@@ -9,7 +9,7 @@ use std::os::fd::{AsFd, OwnedFd};
 use nix::fcntl::Flock;
 use tcphealth_core::snapshot::{Absent, Socket, State};
 use tcphealth_core::wire::btf::Btf;
-use tcphealth_core::wire::hash_walk::{COMMON_BYTES, Places, RECORD_BYTES, parse};
+use tcphealth_core::wire::hash_walk::{COMMON_BYTES, NETNS, Places, RECORD_BYTES, parse};
 
 use super::load::{self, Program};
 use super::memory::{Layout, Memory};
@@ -32,10 +32,16 @@ const RETRIES: u32 = 3;
 pub(crate) struct Want {
     /// Bits of [`State::bit`].
     pub(crate) states: u32,
-    /// User and inode, too.
-    pub(crate) owners: bool,
+    /// [`QUEUES`], [`OWNER`], [`PROGRESS`], or 0.
+    pub(crate) parts: u32,
     /// Of all namespaces, not only of ours.
     pub(crate) everywhere: bool,
+}
+
+impl Want {
+    fn wanted(self) -> u32 {
+        self.parts | if self.everywhere { NETNS } else { 0 }
+    }
 }
 
 /// The loaded program, and the memory that it shares with us.
@@ -87,7 +93,7 @@ impl Walk {
 
     /// Takes a first step: a kernel whose tables are not where they are expected has none whose size is a power of two.
     fn prove(&mut self) -> Result<(), Absent> {
-        let nothing = Want { states: 0, owners: false, everywhere: false };
+        let nothing = Want { states: 0, parts: 0, everywhere: false };
         for listeners in [false, true] {
             let ran = self.run(listeners, nothing, 0, 1)?;
             if !ran.finished || !ran.buckets.is_power_of_two() {
@@ -137,8 +143,8 @@ impl Walk {
     }
 
     fn run(&mut self, listeners: bool, want: Want, begin: u32, end: u32) -> Result<Ran, Absent> {
-        let wants = 1 | if want.owners { 2 } else { 0 } | if want.everywhere { 4 } else { 0 };
-        let request = [u32::from(listeners), begin, end, wants, kernel_states(want.states), u32::from(want.everywhere)];
+        let request =
+            [u32::from(listeners), begin, end, want.wanted(), kernel_states(want.states), u32::from(want.everywhere)];
         for (number, word) in request.into_iter().enumerate() {
             self.memory.put(number * 4, word);
         }
@@ -153,7 +159,7 @@ impl Walk {
     fn hand_on(&self, count: usize, want: Want, each: &mut dyn FnMut(&Socket, u32)) {
         let mut socket = Socket::default();
         for record in self.memory.records(count) {
-            if let Some(netns) = parse(record, &self.places, &mut socket)
+            if let Some(netns) = parse(record, &self.places, want.wanted(), &mut socket)
                 && want.states & socket.state.bit() != 0
             {
                 each(&socket, netns);

@@ -88,8 +88,8 @@ fn hash_walk(data: &[u8]) {
     let at = |number: usize| data.get(number).copied().map_or(0, usize::from);
     let places = Places { state: at(0), family: at(1), daddr: at(2), v6_daddr: at(3), ..Places::default() };
     let (mut once, mut again) = (Socket::default(), Socket { rqueue: 7, inode: 7, ..Socket::default() });
-    let read = walk::parse(data, &places, &mut once);
-    assert_eq!(read, walk::parse(data, &places, &mut again));
+    let read = walk::parse(data, &places, u32::MAX, &mut once);
+    assert_eq!(read, walk::parse(data, &places, u32::MAX, &mut again));
     if read.is_some() {
         assert_eq!((once.rqueue, once.inode, once.local), (again.rqueue, again.inode, again.local));
     }

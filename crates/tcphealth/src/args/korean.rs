@@ -149,6 +149,11 @@ const TEXTS: &[(&str, &str)] = &[
         "Count them by what they have in common; by netns, those of all namespaces are counted unless --netns names one",
         "공통점으로 묶어 센다. netns로 묶으면 --netns로 하나를 지정하지 않는 한 모든 네임스페이스를 센다",
     ),
+    ("Tell of each group, beside how many they are", "그룹마다 개수와 함께 보일 것"),
+    ("Bytes received and not read, in sum", "받았으나 읽지 않은 바이트의 합"),
+    ("Bytes not acknowledged, in sum", "ACK를 받지 못한 바이트의 합"),
+    ("Segments retransmitted in the sockets' lives, in sum", "소켓이 생긴 뒤 재전송한 세그먼트의 합"),
+    ("Smoothed round-trip time, the mean of those that have one", "평활 왕복 시간. 측정된 소켓들의 평균"),
     (
         "Largest first: recv_q, send_q, sockets or a field of tcp_info; or by state, local, remote",
         "큰 것부터: recv_q, send_q, sockets, tcp_info의 필드. 또는 state, local, remote 순서",

@@ -55,7 +55,7 @@ fn print(filter: &Filter, args: &SocketsArgs, to: (Lang, &mut dyn Write)) -> any
 fn request(filter: &Filter, args: &SocketsArgs) -> Request<'static> {
     let everything = args.by.is_empty() && args.format != Table::Text;
     let sorted = args.sort.is_some_and(Column::needs_info);
-    let attributes = if everything || sorted { INFO | SKMEMINFO | CONG } else { 0 };
+    let attributes = if everything || sorted || !args.with.is_empty() { INFO | SKMEMINFO | CONG } else { 0 };
     Request { states: filter.states, attributes, family: Family::Both, code: None }
 }
 

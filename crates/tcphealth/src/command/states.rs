@@ -56,7 +56,7 @@ pub(crate) fn run(args: &StatesArgs, speech: &Speech) -> anyhow::Result<ExitCode
 fn counted(args: &StatesArgs, lang: Lang) -> anyhow::Result<(StateCounts, u64)> {
     let mut host = check::host(args.from.as_deref(), args.netns.as_deref(), None)?;
     let states = State::ALL.iter().fold(0, |mask, state| mask | state.bit());
-    let want = Brief { states, owners: false };
+    let want = Brief::of(states);
     let counts = host.in_brief(want, &mut |counts: &mut StateCounts, socket| counts.add(socket.state));
     let counts = counts.map_err(|absent| sockets::unread(&absent))?;
     sockets::note_failed_walk(&host, lang);

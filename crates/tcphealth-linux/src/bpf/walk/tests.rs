@@ -8,7 +8,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use nix::sched::{CloneFlags, unshare};
-use tcphealth_core::wire::sock_diag::{ALL_STATES, Family};
+use tcphealth_core::wire::hash_walk::{OWNER, PROGRESS, QUEUES};
+use tcphealth_core::wire::sock_diag::{ALL_STATES, Family, INFO};
 
 use super::*;
 use crate::sockets::{Request, visit_any};
@@ -40,23 +41,28 @@ fn with(load: fn() -> Result<Walk, Absent>, test: impl FnOnce(&mut Walk) + Send 
 }
 
 /// Everything that a brief record says of a socket.
-type Brief = (State, String, String, bool, u32, u32, u32, u32, u32);
+type Brief = (State, String, String, bool, [u32; 7]);
 
 fn brief(socket: &Socket) -> Brief {
-    let Socket { state, local, remote, inet6, ifindex, rqueue, wqueue, uid, inode, .. } = socket;
-    (*state, local.to_string(), remote.to_string(), *inet6, *ifindex, *rqueue, *wqueue, *uid, *inode)
+    let Socket { state, local, remote, inet6, ifindex, rqueue, wqueue, uid, inode, .. } = *socket;
+    let progress = [socket.rtt_us(), socket.total_retrans()].map(Option::unwrap_or_default);
+    let numbers = [ifindex, rqueue, wqueue, uid, inode, progress[0], progress[1]];
+    (state, local.to_string(), remote.to_string(), inet6, numbers)
 }
 
 fn by_walk(walk: &mut Walk, states: u32) -> Vec<Brief> {
     let mut seen = Vec::new();
-    walk.visit(Want { states, owners: true, everywhere: false }, &mut |socket, _| seen.push(brief(socket))).unwrap();
+    walk.visit(Want { states, parts: QUEUES | OWNER | PROGRESS, everywhere: false }, &mut |socket, _| {
+        seen.push(brief(socket));
+    })
+    .unwrap();
     seen.sort();
     seen
 }
 
 fn by_netlink(states: u32) -> Vec<Brief> {
     let mut seen = Vec::new();
-    let request = Request { states, attributes: 0, family: Family::Both, code: None };
+    let request = Request { states, attributes: INFO, family: Family::Both, code: None };
     visit_any(&mut Source::live(None), request, &mut |socket| seen.push(brief(socket))).unwrap();
     seen.sort();
     seen
@@ -168,7 +174,7 @@ fn other_namespaces_are_seen_only_when_all_are_wanted() {
         });
         let (there, _listener, inode) = elsewhere.join().unwrap();
         let mut seen = Vec::new();
-        let want = Want { states: State::Listen.bit(), owners: false, everywhere: true };
+        let want = Want { states: State::Listen.bit(), parts: 0, everywhere: true };
         walk.visit(want, &mut |socket, netns| seen.push((socket.local.to_string(), netns))).unwrap();
         assert!(seen.contains(&(there.to_string(), inode)), "{there} {inode} {seen:?}");
         assert!(by_walk(walk, State::Listen.bit()).iter().all(|socket| socket.1 != there.to_string()));

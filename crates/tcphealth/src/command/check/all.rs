@@ -152,7 +152,7 @@ fn listen(looked: &mut [Looked], limits: &Limits) -> anyhow::Result<()> {
 /// Namespaces that the kernel's tables show sockets of, and that neither a process nor a mount leads to.
 fn without_a_way_in(found: &Namespaces) -> Option<Unseen> {
     let count = |counts: &mut BTreeMap<u64, u64>, _: &_, netns| *counts.entry(netns).or_default() += 1;
-    let want = Brief { states: ALL_STATES, owners: false };
+    let want = Brief::of(ALL_STATES);
     let (mut counts, _) = Host::live().everywhere(&[], want, &mut { count }).ok()?;
     counts.retain(|netns, _| found.left_out == 0 && found.open.iter().all(|one| one.inode != *netns));
     let sockets: u64 = counts.values().sum();

@@ -2,6 +2,8 @@
 
 use tcphealth_core::snapshot::{FIELDS, Field, Socket, Timer};
 
+use crate::args::With;
+
 /// Something of a socket, by the name that is typed.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Column {
@@ -46,6 +48,17 @@ impl Column {
             let known: Vec<&str> = NAMED.iter().map(|(name, _)| *name).collect();
             format!("none of {}, or a field of tcp_info such as rtt or total_retrans", known.join(", "))
         })
+    }
+
+    /// What of a group is sorted by.
+    pub(crate) fn with(self) -> Option<With> {
+        match self {
+            Self::RecvQ => Some(With::RecvQ),
+            Self::SendQ => Some(With::SendQ),
+            Self::Info(field) if field.name == "total_retrans" => Some(With::TotalRetrans),
+            Self::Info(field) if field.name == "rtt" => Some(With::Rtt),
+            _ => None,
+        }
     }
 
     /// Whether the kernel must be asked for `tcp_info`.

@@ -15,22 +15,25 @@ use super::columns::Column;
 use super::filter::Filter;
 use super::names::Names;
 use super::{note, note_failed_walk, request, unread};
-use crate::args::{By, SocketsArgs, Table};
+use crate::args::{By, SocketsArgs, Table, With};
 
 /// Where the value of a key is not known or does not apply.
 const NONE: &str = "-";
 
-/// What is told of a group.
+/// What is told of a group; sums that are not known of all its sockets are not known.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Sums {
     sockets: u64,
-    /// Bytes received and not read, and bytes not acknowledged; `None` when they are not known of all.
+    /// Bytes received and not read, and bytes not acknowledged.
     queues: Option<(u64, u64)>,
+    total_retrans: Option<u64>,
+    /// The sum of those that were measured, and how many.
+    rtt_us: (u64, u64),
 }
 
 impl Default for Sums {
     fn default() -> Self {
-        Self { sockets: 0, queues: Some((0, 0)) }
+        Self { sockets: 0, queues: Some((0, 0)), total_retrans: Some(0), rtt_us: (0, 0) }
     }
 }
 
@@ -39,22 +42,37 @@ impl Sums {
         // A listener's queues count connections, the others' bytes.
         let bytes = socket.state != State::Listen;
         let queues = if bytes { (socket.rqueue.into(), socket.wqueue.into()) } else { (0, 0) };
-        self.count(1, Some(queues));
+        self.sockets += 1;
+        self.queues = self.queues.map(|(recv, send)| (recv + queues.0, send + queues.1));
+        self.total_retrans = self.total_retrans.map(|sum| sum + u64::from(socket.total_retrans().unwrap_or(0)));
+        if let Some(time) = socket.rtt_us() {
+            self.rtt_us = (self.rtt_us.0 + u64::from(time), self.rtt_us.1 + 1);
+        }
     }
 
-    /// Adds so many sockets with their queues.
+    /// Adds so many recorded sockets with their queues; of the rest nothing is known.
     pub(super) fn count(&mut self, sockets: u32, queues: Option<(u64, u64)>) {
         self.sockets += u64::from(sockets);
         self.queues = self.queues.zip(queues).map(|((recv, send), (r, s))| (recv + r, send + s));
+        self.total_retrans = None;
     }
 
-    fn recv_q(&self) -> Option<u64> {
-        self.queues.map(|(recv, _)| recv)
+    fn of(&self, what: With) -> Option<u64> {
+        match what {
+            With::RecvQ => self.queues.map(|(recv, _)| recv),
+            With::SendQ => self.queues.map(|(_, send)| send),
+            With::TotalRetrans => self.total_retrans,
+            With::Rtt => self.rtt_us.0.checked_div(self.rtt_us.1),
+        }
     }
+}
 
-    fn send_q(&self) -> Option<u64> {
-        self.queues.map(|(_, send)| send)
-    }
+/// What is told: what was asked for, and what is sorted by.
+fn told(args: &SocketsArgs) -> Vec<With> {
+    With::ALL
+        .into_iter()
+        .filter(|what| args.with.contains(what) || args.sort.and_then(Column::with) == Some(*what))
+        .collect()
 }
 
 /// The names of what each group has in common, and its sums.
@@ -106,9 +124,9 @@ pub(super) fn write(
     let left_out = groups.len().saturating_sub(args.limit.unwrap_or(usize::MAX));
     groups.truncate(args.limit.unwrap_or(usize::MAX));
     match args.format {
-        Table::Text => text(&args.by, groups, (lang, out))?,
+        Table::Text => text(args, groups, (lang, out))?,
         Table::Json => json(args, &counted, left_out, out)?,
-        Table::Csv => csv(&args.by, groups, out)?,
+        Table::Csv => csv(args, groups, out)?,
     }
     note(if args.format == Table::Json { 0 } else { left_out }, counted.late, lang);
     Ok(())
@@ -144,7 +162,14 @@ impl<'a> Reader<'a> {
         };
         let (netns, all) = (self.netns, &self.namespaces.open);
         let asked = self.args.by.contains(&By::Cgroup).then(|| request(filter, self.args));
-        let want = Brief { states: filter.states, owners: self.args.by.contains(&By::Process) };
+        let (code, told) = (filter.code(), told(self.args));
+        let want = Brief {
+            code: code.as_ref(),
+            owners: self.args.by.contains(&By::Process),
+            queues: told.contains(&With::RecvQ) || told.contains(&With::SendQ),
+            progress: told.contains(&With::TotalRetrans) || told.contains(&With::Rtt),
+            ..Brief::of(filter.states)
+        };
         let mut sum = T::default();
         let read = match asked {
             None if self.everywhere => self.host.everywhere(all, want, add),
@@ -174,10 +199,10 @@ impl<'a> Reader<'a> {
 }
 
 fn sort(groups: &mut Groups, column: Option<Column>) {
-    groups.sort_by(|(a_key, a), (b_key, b)| match column {
-        Some(Column::RecvQ) => b.recv_q().cmp(&a.recv_q()),
-        Some(Column::SendQ) => b.send_q().cmp(&a.send_q()),
-        Some(column) if column.ascends() => a_key.cmp(b_key),
+    let with = column.and_then(Column::with);
+    groups.sort_by(|(a_key, a), (b_key, b)| match (with, column) {
+        (Some(with), _) => b.of(with).cmp(&a.of(with)),
+        (None, Some(column)) if column.ascends() => a_key.cmp(b_key),
         _ => b.sockets.cmp(&a.sockets),
     });
 }
@@ -297,7 +322,8 @@ pub(super) fn network(address: IpAddr) -> IpAddr {
     }
 }
 
-fn text(by: &[By], groups: &Groups, (lang, out): (Lang, &mut dyn Write)) -> anyhow::Result<()> {
+fn text(args: &SocketsArgs, groups: &Groups, (lang, out): (Lang, &mut dyn Write)) -> anyhow::Result<()> {
+    let (by, told) = (&args.by, told(args));
     let column = |place: usize| groups.iter().filter_map(move |(key, _)| key.get(place));
     let wide = |(place, by): (usize, &By)| {
         column(place).map(|word| width(word)).max().unwrap_or(0).max(width(by.title().get(lang)))
@@ -308,17 +334,13 @@ fn text(by: &[By], groups: &Groups, (lang, out): (Lang, &mut dyn Write)) -> anyh
     };
     let titles = line(&mut by.iter().map(|by| by.title().get(lang)));
     let sockets = text! { en: "sockets", ko: "소켓 수" }.get(lang);
-    writeln!(
-        out,
-        "{titles}{sockets:>right$} {:>12} {:>12}",
-        "recv_q",
-        "send_q",
-        right = 9 + sockets.chars().count() - width(sockets)
-    )?;
+    let row = |words: Vec<String>| words.iter().fold(String::new(), |row, word| row + &format!(" {word:>13}"));
+    let more = row(told.iter().map(|what| what.title().to_owned()).collect());
+    writeln!(out, "{titles}{sockets:>right$}{more}", right = 9 + sockets.chars().count() - width(sockets))?;
     for (key, sums) in groups {
         let words = line(&mut key.iter().map(String::as_str));
-        let (recv_q, send_q) = (known(sums.recv_q(), NONE), known(sums.send_q(), NONE));
-        writeln!(out, "{words}{:>9} {recv_q:>12} {send_q:>12}", sums.sockets)?;
+        let more = row(told.iter().map(|what| known(sums.of(*what), NONE)).collect());
+        writeln!(out, "{words}{:>9}{more}", sums.sockets)?;
     }
     Ok(())
 }
@@ -333,13 +355,16 @@ fn json(
     left_out: usize,
     out: &mut dyn Write,
 ) -> anyhow::Result<()> {
+    let told = told(args);
     let value = |word: &String| if word == NONE { Value::Null } else { Value::from(word.as_str()) };
     let groups: Vec<Value> = groups
         .iter()
         .map(|(key, sums)| {
             let key: Map<String, Value> =
                 args.by.iter().zip(key).map(|(by, word)| (by.name().to_owned(), value(word))).collect();
-            json!({ "key": key, "sockets": sums.sockets, "recv_q_bytes": sums.recv_q(), "send_q_bytes": sums.send_q() })
+            let more = told.iter().map(|what| (what.name().to_owned(), sums.of(*what).into()));
+            let group = [("key".to_owned(), key.into()), ("sockets".to_owned(), sums.sockets.into())];
+            Value::from(group.into_iter().chain(more).collect::<Map<String, Value>>())
         })
         .collect();
     let mut root = json!({ "schema": "tcphealth.sockets/1", "netns": netns, "groups": groups, "left_out": left_out,
@@ -356,13 +381,16 @@ fn json(
     Ok(())
 }
 
-fn csv(by: &[By], groups: &Groups, out: &mut dyn Write) -> anyhow::Result<()> {
+fn csv(args: &SocketsArgs, groups: &Groups, out: &mut dyn Write) -> anyhow::Result<()> {
+    let told = told(args);
     let quoted = |word: &str| format!("\"{}\",", word.replace('"', "\"\""));
-    let head: Vec<&str> = by.iter().map(|by| by.name()).collect();
-    write!(out, "{},sockets,recv_q_bytes,send_q_bytes\r\n", head.join(","))?;
+    let head = args.by.iter().map(|by| by.name()).chain(["sockets"]).chain(told.iter().map(|what| what.name()));
+    write!(out, "{}\r\n", head.collect::<Vec<_>>().join(","))?;
     for (key, sums) in groups {
         let words: String = key.iter().map(|word| quoted(word)).collect();
-        write!(out, "{words}{},{},{}\r\n", sums.sockets, known(sums.recv_q(), ""), known(sums.send_q(), ""))?;
+        let more = told.iter().map(|what| known(sums.of(*what), ""));
+        let sums: Vec<String> = [sums.sockets.to_string()].into_iter().chain(more).collect();
+        write!(out, "{words}{}\r\n", sums.join(","))?;
     }
     Ok(())
 }
