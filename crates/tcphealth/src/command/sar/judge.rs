@@ -45,13 +45,13 @@ impl Judge {
     }
 }
 
-/// `judge      local 3/1000 (0.300 %), remote 0/0: ok, no trouble found in 5.0 s`.
+/// `judge      local 3/1000 (0.300 %), remote 0/0 (undecided): ok, no trouble found in 5.0 s`.
 fn line(report: &Report, lang: Lang) -> String {
     let value = |name: &str| report.figures.iter().find(|figure| figure.name == name)?.value;
     let lost = |[lost, sent]: [&str; 2]| match (value(lost), value(sent)) {
         (Some(lost), Some(sent)) if sent > 0.0 => format!("{lost}/{sent} ({:.3} %)", lost / sent * 100.0),
-        (Some(lost), Some(sent)) => format!("{lost}/{sent}"),
-        _ => text! { en: "undecided, no sockets seen", ko: "소켓을 보지 못해 판정 보류" }.get(lang).to_owned(),
+        (Some(_), Some(_)) => text! { en: "0/0 (undecided)", ko: "0/0 (판정 보류)" }.get(lang).to_owned(),
+        _ => text! { en: "undecided (no sockets seen)", ko: "판정 보류(소켓을 보지 못함)" }.get(lang).to_owned(),
     };
     let worst = report.findings.first().filter(|finding| finding.severity > Severity::Info);
     let rule = worst.map(|finding| format!(", {}", finding.rule)).unwrap_or_default();
