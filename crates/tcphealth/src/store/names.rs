@@ -5,6 +5,9 @@ use std::collections::HashMap;
 use tcphealth_core::frame::columns::SERIES_MAX;
 use tcphealth_core::frame::leaves::Leaf;
 use tcphealth_core::frame::row::Series;
+use tcphealth_core::say;
+
+use crate::speech::Complaint;
 
 /// The words of a day.
 #[derive(Debug, Default)]
@@ -13,6 +16,11 @@ pub(super) struct Names {
     ids: HashMap<Box<str>, u32>,
     /// How many of them are stored.
     stored: usize,
+}
+
+/// A number that has no word.
+pub(super) fn nameless() -> Complaint {
+    Complaint(say! { en: "damaged: a name is missing", ko: "손상됨: 이름이 빠져 있음" })
 }
 
 impl Names {

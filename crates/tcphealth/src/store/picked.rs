@@ -1,12 +1,11 @@
 //! A few series of a recording, sample after sample, without decoding the others.
 
-use anyhow::Context;
 use tcphealth_core::frame::block::{Block, Moment};
 use tcphealth_core::frame::leaves::Leaf;
 use tcphealth_core::frame::row::Series;
 
 use super::day::Day;
-use super::names::Names;
+use super::names::{Names, nameless};
 use super::{Store, Stream};
 
 /// Chooses what is wanted by the names of a thing and of what is said of it, and gives it a name of its own.
@@ -84,11 +83,11 @@ fn of_row<T: Clone>(row: &[(Series, u64)], names: &Names, pick: &mut Pick<'_, T>
 }
 
 fn picked<T>(series: Series, names: &Names, pick: &mut Pick<'_, T>) -> anyhow::Result<Option<T>> {
-    let name = |id: u32| names.text(id.into()).context("a name is missing");
+    let name = |id: u32| names.text(id.into()).ok_or_else(nameless);
     Ok(pick(name(series.entity)?, name(series.field)?))
 }
 
 fn leaf(series: Series, value: u64, names: &Names) -> anyhow::Result<Leaf> {
-    let (_, _, leaf) = names.leaf(series, value).context("a name is missing")?;
+    let (_, _, leaf) = names.leaf(series, value).ok_or_else(nameless)?;
     Ok(leaf)
 }

@@ -5,7 +5,6 @@
 
 use std::collections::{BTreeMap, HashMap};
 
-use anyhow::Context;
 use tcphealth_core::diff::{Follower, Period, Periods, Quantities, Side, Value};
 use tcphealth_core::frame::block::{Block, Moment};
 use tcphealth_core::frame::leaves::Leaf;
@@ -17,6 +16,7 @@ use tcphealth_core::snapshot::Counters;
 
 use super::day::Day;
 use super::history::{Past, follows};
+use super::names::nameless;
 use super::{Store, Stream};
 
 /// Looks of a range that are counted at most.
@@ -174,7 +174,7 @@ fn leaves<'a>(day: &'a Day, block: &Block<'_>, row: usize) -> anyhow::Result<Vec
     let mut leaves = Vec::new();
     for (place, series) in block.series().iter().enumerate() {
         if let Some(value) = block.column(place)?.get(row).copied().flatten() {
-            leaves.push(day.names.leaf(*series, value).context("a name is missing")?);
+            leaves.push(day.names.leaf(*series, value).ok_or_else(nameless)?);
         }
     }
     Ok(leaves)
@@ -239,7 +239,7 @@ impl Sums {
     fn of(day: &Day, block: &Block<'_>, quantities: &mut Quantities) -> anyhow::Result<Self> {
         let mut sums = Self { columns: Vec::new(), looks: HashMap::new() };
         for (place, series) in block.series().iter().enumerate().filter(|(_, series)| !series.word) {
-            let text = |id: u32| day.names.text(u64::from(id)).context("a name is missing");
+            let text = |id: u32| day.names.text(u64::from(id)).ok_or_else(nameless);
             let (entity, field) = (text(series.entity)?, text(series.field)?);
             if let Some(quantity) = Quantity::of(entity, field) {
                 let kind = match &quantity {
