@@ -3,7 +3,6 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use anyhow::bail;
 use tcphealth_core::frame::taken::Taken;
 use tcphealth_core::report::Report;
 use tcphealth_core::rules::{History, Limits};
@@ -157,11 +156,12 @@ fn first_of(last: &Sample<Taken>, before: &[Sample<Taken>], window_us: i64) -> a
     let reach_us = found.and_then(|place| before.get(place)).map_or(0, |look| last.at.boot_us - look.at.boot_us);
     let interval_us = last.said.meter.census_interval_ms.saturating_mul(1000);
     if window_us.cast_unsigned().saturating_sub(reach_us) > interval_us {
-        bail!(
-            "the recording was interrupted or began {} s before that time: a window of {} s is not in it",
-            reach_us / 1_000_000,
-            window_us / 1_000_000
-        );
+        let words = say! {
+            en: "the recording was interrupted or began {reach} s before that time: a window of {window} s is not in it",
+            ko: "그 시점의 {reach}초 전에 기록이 끊겼거나 시작되어 {window}초 구간이 들어 있지 않음",
+            reach = reach_us / 1_000_000, window = window_us / 1_000_000
+        };
+        return Err(Complaint(words).into());
     }
     Ok(found)
 }
