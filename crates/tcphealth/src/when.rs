@@ -87,8 +87,9 @@ fn read(text: &str, now: &Zoned) -> Option<Timestamp> {
     let utc = text.strip_suffix("UTC").or_else(|| text.strip_suffix('Z')).map(str::trim_end);
     let now = if utc.is_some() { now.with_time_zone(TimeZone::UTC) } else { now.clone() };
     let civil = utc.unwrap_or(text);
-    let offset = || text.parse::<Timestamp>().ok();
-    read_civil(civil, &now).and_then(|time| Some(now.time_zone().to_zoned(time).ok()?.timestamp())).or_else(offset)
+    // A date with an offset would also be read as one without.
+    let local = || Some(now.time_zone().to_zoned(read_civil(civil, &now)?).ok()?.timestamp());
+    text.parse().ok().or_else(local)
 }
 
 fn read_civil(text: &str, now: &Zoned) -> Option<DateTime> {
@@ -96,7 +97,6 @@ fn read_civil(text: &str, now: &Zoned) -> Option<DateTime> {
         Some(("yesterday", time)) => (now.date().checked_sub(1.day()).ok()?, time),
         Some(("today", time)) => (now.date(), time),
         None if text.contains(':') && !text.contains('-') => (now.date(), text),
-        _ if text.contains('+') => return None,
         _ => return text.parse().ok(),
     };
     Some(day.to_datetime(time.parse::<Time>().ok()?))
@@ -119,6 +119,7 @@ mod tests {
         // It is still the 21st in UTC.
         assert_eq!(seconds("yesterday 03:00 UTC"), Some(1_795_230_000 - 86_400));
         assert_eq!(seconds("2026-11-21T03:00:00+01:00"), Some(1_795_230_000 - 3_600));
+        assert_eq!(seconds("2026-11-21T03:00:00-01:00"), Some(1_795_230_000 + 3_600));
         assert_eq!([seconds("now"), seconds("-2h")], [Some(1_795_278_600), Some(1_795_278_600 - 7_200)]);
         assert_eq!([seconds("soon"), seconds("--2h"), seconds("25:00"), seconds("")], [None; 4]);
         assert_eq!(seconds("yesterday"), Some(1_795_278_600 - 86_400));

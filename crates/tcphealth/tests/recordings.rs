@@ -148,3 +148,49 @@ fn a_timeline_says_when_a_finding_began() {
     let said = String::from_utf8_lossy(&nothing.stderr).into_owned();
     assert!(said.contains("nothing was recorded at 2026-11-20 03:00:00") && nothing.status.code() == Some(1), "{said}");
 }
+
+/// Runs a command on the recording as of a time, where the clocks are nine hours ahead.
+fn in_seoul(command: &[&str], option: &str, time: &str) -> Output {
+    let store = store(1);
+    let mut program = Command::new(env!("CARGO_BIN_EXE_tcphealth"));
+    program.args(command).args([if option == "-s" { "-f" } else { "--from" }, &store, option, time]);
+    program.env("LC_ALL", "C").env("TZ", "Asia/Seoul").env("XDG_CONFIG_HOME", "/nonexistent");
+    program.output().expect("the program runs")
+}
+
+/// Every command that looks back, and how it takes a time.
+const BACK: [(&[&str], &str); 6] = [
+    (&["check", "--format", "json"], "--at"),
+    (&["why", "close-wait-leak"], "--at"),
+    (&["why", "close-wait-leak", "--timeline"], "--at"),
+    (&["states"], "--at"),
+    (&["sockets", "--by", "state"], "--at"),
+    (&["sar", "-n", "SOCK"], "-s"),
+];
+
+#[test]
+fn times_are_local_or_utc_for_every_command() {
+    for (command, option) in BACK {
+        let local = in_seoul(command, option, "2026-11-23 00:49:47");
+        let utc = in_seoul(command, option, "2026-11-22 15:49:47 UTC");
+        let offset = in_seoul(command, option, "2026-11-22T14:49:47-01:00");
+        assert!(!local.stdout.is_empty(), "{command:?}: {local:?}");
+        assert!(local.stdout == utc.stdout && local.stdout == offset.stdout, "{command:?}: {utc:?} {offset:?}");
+    }
+    let replayed =
+        in_seoul(&["replay", "--until", "2026-11-22 15:49:50 UTC", "--step", "1s"], "--at", "2026-11-23 00:49:40");
+    let said = String::from_utf8(replayed.stdout).expect("UTF-8");
+    let times: Vec<&str> = said.lines().filter_map(|line| line.get(..25)).collect();
+    assert_eq!(times, ["2026-11-23 00:49:37+09:00", "2026-11-23 00:49:43+09:00", "2026-11-23 00:49:49+09:00"]);
+}
+
+#[test]
+fn every_command_says_that_nothing_was_recorded() {
+    for (command, option) in BACK {
+        // sar goes on to the end of the recording unless told otherwise: for it, a time behind that.
+        let output = in_seoul(command, option, if option == "-s" { "2026-11-24 12:00" } else { "2026-11-21 12:00" });
+        let said = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert!(said.contains("nothing was recorded at ") && said.lines().count() == 1, "{command:?}: {said}");
+        assert_eq!((output.status.success(), output.stdout.len()), (false, 0), "{command:?}");
+    }
+}
