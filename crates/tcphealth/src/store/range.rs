@@ -23,7 +23,7 @@ use super::{Store, Stream};
 const LOOKS: i64 = 60;
 /// Of so many one is judged.
 const JUDGED_EVERY: i64 = 5;
-/// A block is summed up when a row of sums follows its middle by no more than this, µs.
+/// A sample is summed up when a row of sums follows it by no more than this, µs.
 const SUMMED_WITHIN_US: i64 = PERIOD_US.cast_signed() * 3 / 2;
 
 /// From and until, µs since 1970, both included.
@@ -74,41 +74,66 @@ impl Store {
     /// The recording is damaged.
     pub(crate) fn periods(&self, a: Range, b: Range, quantities: &mut Quantities) -> anyhow::Result<Periods> {
         let length_us = (b.1 - b.0).max(PERIOD_US.cast_signed());
-        let place = |wall_us: i64| (wall_us - b.0).div_euclid(length_us);
-        let mut periods: BTreeMap<i64, Period> = BTreeMap::new();
+        let mut periods = Sorted { begin_us: b.0, length_us, periods: BTreeMap::new() };
         let days = self.opened((i64::MIN, i64::MAX))?;
-        let (mut follower, mut summed) = (Follower::default(), Vec::new());
-        for day in &days {
-            day.each_block(Stream::Totals, (i64::MIN, i64::MAX), &mut |block| {
-                let sums = Sums::of(day, block, quantities)?;
-                for (row, at) in block.moments()?.into_iter().enumerate() {
-                    summed.push(at.wall_us);
-                    let period = periods.entry(place(at.wall_us - PERIOD_US.cast_signed() / 2)).or_default();
-                    sums.step(row, at, &mut follower, period);
-                }
-                Ok(())
-            })?;
-        }
-        summed.sort_unstable();
-        for day in &days {
-            for span in day.spans(Stream::Counters)?.into_iter().filter(|span| !is_summed(*span, &summed)) {
-                let period = periods.entry(place(i64::midpoint(span.0, span.1))).or_default();
-                day.each_block(Stream::Counters, span, &mut |block| {
-                    let columns = columns(block, &numbers(day, block, quantities))?;
-                    let (mut follower, moments) = (Follower::default(), block.moments()?);
-                    let rows = moments.into_iter().enumerate();
-                    rows.for_each(|(row, at)| follower.step(at, sample(&columns, row), period));
-                    Ok(())
-                })?;
-            }
-        }
+        let summed = summed(&days, &mut periods, quantities)?;
+        unsummed(&days, &summed, &mut periods, quantities)?;
         let lag = (b.0 - a.0 + length_us / 2).div_euclid(length_us).unsigned_abs().max(1);
-        Ok(periods_of(periods, usize::try_from(lag).unwrap_or(usize::MAX)))
+        Ok(periods_of(periods.periods, usize::try_from(lag).unwrap_or(usize::MAX)))
     }
 
     fn opened(&self, range: Range) -> anyhow::Result<Vec<Day>> {
         self.days_of(range).map(Day::read).collect()
     }
+}
+
+/// Periods, the first one that begins at `begin_us` being 0.
+struct Sorted {
+    begin_us: i64,
+    length_us: i64,
+    periods: BTreeMap<i64, Period>,
+}
+
+impl Sorted {
+    fn at(&mut self, wall_us: i64) -> &mut Period {
+        self.periods.entry((wall_us - self.begin_us).div_euclid(self.length_us)).or_default()
+    }
+}
+
+/// Adds what was summed up, and says at which times.
+fn summed(days: &[Day], periods: &mut Sorted, quantities: &mut Quantities) -> anyhow::Result<Vec<i64>> {
+    let (mut follower, mut summed) = (Follower::default(), Vec::new());
+    for day in days {
+        day.each_block(Stream::Totals, (i64::MIN, i64::MAX), &mut |block| {
+            let sums = Sums::of(day, block, quantities)?;
+            for (row, at) in block.moments()?.into_iter().enumerate() {
+                summed.push(at.wall_us);
+                sums.step(row, at, &mut follower, periods.at(at.wall_us - PERIOD_US.cast_signed() / 2));
+            }
+            Ok(())
+        })?;
+    }
+    summed.sort_unstable();
+    Ok(summed)
+}
+
+/// Adds the counters that were not summed up: the newest, those of older releases, and imported ones.
+fn unsummed(days: &[Day], summed: &[i64], periods: &mut Sorted, quantities: &mut Quantities) -> anyhow::Result<()> {
+    let mut follower = Follower::default();
+    let is_new = |span: &Range| !is_summed(span.0, summed) || !is_summed(span.1, summed);
+    for day in days {
+        for span in day.spans(Stream::Counters)?.into_iter().filter(is_new) {
+            day.each_block(Stream::Counters, span, &mut |block| {
+                let columns = columns(block, &numbers(day, block, quantities))?;
+                let rows = block.moments()?.into_iter().enumerate();
+                for (row, at) in rows.filter(|(_, at)| !is_summed(at.wall_us, summed)) {
+                    follower.step(at, sample(&columns, row), periods.at(at.wall_us));
+                }
+                Ok(())
+            })?;
+        }
+    }
+    Ok(())
 }
 
 /// The periods as a list, with empty ones where nothing was recorded. The second range is at 0.
@@ -121,11 +146,10 @@ fn periods_of(mut periods: BTreeMap<i64, Period>, lag: usize) -> Periods {
     Periods { list: places.map(|place| periods.remove(&place).unwrap_or_default()).collect(), second, lag }
 }
 
-/// Whether ten minutes of counters are in a row of sums.
-fn is_summed(span: Range, summed: &[i64]) -> bool {
-    let middle = i64::midpoint(span.0, span.1);
-    let next = summed.get(summed.partition_point(|at| *at < middle));
-    next.is_some_and(|next| next - middle <= SUMMED_WITHIN_US)
+/// Whether a sample of the counters is in a row of sums.
+fn is_summed(wall_us: i64, summed: &[i64]) -> bool {
+    let next = summed.get(summed.partition_point(|at| *at < wall_us));
+    next.is_some_and(|next| next - wall_us <= SUMMED_WITHIN_US)
 }
 
 fn within(range: Range, at: Moment) -> bool {
@@ -198,8 +222,8 @@ impl Choice {
     ) -> anyhow::Result<()> {
         let length = (self.range.1 - self.range.0).max(1);
         let moments = block.moments()?;
-        let look = |row: usize| -> anyhow::Result<Taken> {
-            let leaves = leaves(day, block, row)?.into_iter();
+        let look = |row: usize, whole: bool| -> anyhow::Result<Taken> {
+            let leaves = leaves(day, block, row)?.into_iter().filter(|(entity, ..)| whole || !taken::is_socket(entity));
             Ok(Taken::from_leaves(&leaves.map(|(entity, field, leaf)| (format!("{entity}{field}"), leaf)).collect())?)
         };
         for (row, at) in moments.iter().enumerate().filter(|(_, at)| within(self.range, **at)) {
@@ -208,14 +232,13 @@ impl Choice {
                 continue;
             }
             self.counted = slot;
-            let now = look(row)?;
+            let before = row.checked_sub(1).filter(|_| slot / JUDGED_EVERY > self.judged);
+            let now = look(row, before.is_some())?;
             side.see(&now, quantities);
-            if let Some(before) = row.checked_sub(1).filter(|_| slot / JUDGED_EVERY > self.judged) {
-                let before = look(before)?;
-                if follows(&before, &now) {
-                    self.judged = slot / JUDGED_EVERY;
-                    self.pairs.push([before, now]);
-                }
+            let Some(before) = before.map(|before| look(before, true)).transpose()? else { continue };
+            if follows(&before, &now) {
+                self.judged = slot / JUDGED_EVERY;
+                self.pairs.push([before, now]);
             }
         }
         Ok(())
