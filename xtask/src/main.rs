@@ -4,20 +4,21 @@
 use std::fs;
 
 use anyhow::{Context, bail};
-use xtask::{bench, bench_sar};
+use xtask::{bench, bench_record, bench_sar};
 
 fn main() -> anyhow::Result<()> {
     let words: Vec<String> = std::env::args().skip(1).collect();
     match words.iter().map(String::as_str).collect::<Vec<_>>().as_slice() {
         ["docs"] => write_docs(),
         ["bench"] => bench::bench(),
+        ["bench-record", program, seconds] => bench_record::bench(program, seconds),
         ["bench-sar", program] => bench_sar::bench(program),
         // What bench starts to be measured, or to hold sockets.
         ["bench-actor", number, pairs] => bench::actor(number.parse()?, pairs.parse()?),
         ["bench-states"] => bench::states(),
         ["bench-census"] => bench::census(),
         ["bench-cost", command @ ..] => bench_sar::cost(command),
-        _ => bail!("usage: cargo xtask docs | bench | bench-sar PROGRAM"),
+        _ => bail!("usage: cargo xtask docs | bench | bench-record PROGRAM SECONDS | bench-sar PROGRAM"),
     }
 }
 

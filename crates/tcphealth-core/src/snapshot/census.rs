@@ -376,6 +376,11 @@ pub struct Marks {
 }
 
 impl Marks {
+    /// None yet, with room for so many.
+    pub fn with_room(marks: usize) -> Self {
+        Self { marks: Vec::with_capacity(marks), places: Vec::new() }
+    }
+
     /// Adds one.
     pub fn push(&mut self, mark: Mark) {
         self.marks.push(mark);

@@ -110,7 +110,8 @@ impl<'a> Fold<'a> {
             peers: HashMap::new(),
             ports: BTreeMap::new(),
             kept: HashMap::new(),
-            marks: Marks::default(),
+            // Nearly as many sockets are expected as there were: growing by doubling would take twice the memory.
+            marks: before.filter(|_| mark).map(|before| Marks::with_room(before.len() / 16 * 17)).unwrap_or_default(),
             mark,
             texts: false,
             census,

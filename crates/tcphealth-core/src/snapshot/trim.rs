@@ -40,6 +40,7 @@ impl Census {
             *count <= if reason == Some(Reason::Bulk) { SENDERS } else { SOCKETS_EACH }
         });
         self.left_out.sockets += (before - self.sockets.len()) as u64;
+        self.sockets.shrink_to_fit();
     }
 }
 

@@ -160,10 +160,12 @@ impl Recorder {
         let before = self.before.take().filter(|(look, _)| now_ns - look.at.begin_ns <= patience_ns);
         let pass = before.as_ref().map_or(Pass::First, |(_, marks)| Pass::Next(marks));
         let (mut now, marks) = self.host.look(pass)?;
+        // The marks of before have been met; without them there is room for what follows.
+        let before = before.map(|(look, _)| look);
         if let Ok(census) = &mut now.census {
             census.trim();
         }
-        let answers = self.answers(before.as_ref().map(|(look, _)| look), &now)?;
+        let answers = self.answers(before.as_ref(), &now)?;
         let taken = Taken::of(&now, &answers, self.meter());
         let at = taken.moment();
         let leaves = taken.leaves(&mut self.slots);
