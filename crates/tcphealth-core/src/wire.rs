@@ -5,6 +5,7 @@ use std::fmt;
 
 pub mod btf;
 pub mod conntrack;
+pub mod deep_walk;
 pub mod events;
 pub mod hash_walk;
 pub mod net_dev;

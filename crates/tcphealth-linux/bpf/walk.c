@@ -7,11 +7,19 @@
 // of a program is an RCU section, so what is read is memory of a socket; a chain whose end tells another bucket was left on
 // the way, and then the reader takes these buckets again.
 
+//
+// Made with DEEP it also reads what tcp_info and the memory of a socket are computed from.
+
+#ifdef DEEP
+#define FIELDS "deep.all.h"
+#define RECORDS 4096
+#else
 #define FIELDS "walk.fields.h"
+#define RECORDS 16384
+#endif
 #include "kernel.h"
 
 #define CHAINS 8
-#define RECORDS 16384
 #define COMMON_BYTES 112
 #define QUEUES 1
 #define OWNER 2
@@ -19,6 +27,15 @@
 #define PROGRESS 8
 // include/net/inet_hashtables.h
 #define LISTENING_NULLS_BASE (1u << 29)
+
+#ifdef DEEP
+enum {
+#define FIELD(type, member) value_##type##__##member,
+#include "deep.fields.h"
+#undef FIELD
+    VALUES
+};
+#endif
 
 struct record {
     u8 common[COMMON_BYTES] __attribute__((aligned(8)));
@@ -29,6 +46,10 @@ struct record {
     u8 substate;
     u8 pad[7];
     u32 srtt_us, total_retrans;
+#ifdef DEEP
+    u64 address, cgroup, sndbuf_limited;
+    u64 values[VALUES];
+#endif
 };
 
 // Shared with the reader, which fills in the first six words.
@@ -47,6 +68,9 @@ struct shared {
     u64 chain[CHAINS]; // the bucket of each
     u64 slot[CHAINS]; // the record of each in this round, or RECORDS
     u32 places[40]; // the reader's: where each of the fields lies
+#ifdef DEEP
+    u64 jiffies; // out
+#endif
     struct record records[RECORDS];
 };
 
@@ -127,6 +151,21 @@ static inline __attribute__((always_inline)) void owner(struct record *record, u
     record->inode = socket ? pointer_at(socket + PLACE(socket_alloc, vfs_inode) + PLACE(inode, i_ino)) : 0;
 }
 
+#ifdef DEEP
+static u64 (*const jiffies64)(void) = (void *)118;
+
+static inline __attribute__((always_inline)) void deep(struct record *record, u64 sk)
+{
+    u64 group = pointer_at(sk + PLACE(sock, sk_cgrp_data__cgroup));
+    u64 node = pointer_at(group + PLACE(cgroup, kn));
+    record->cgroup = pointer_at(node + PLACE(kernfs_node, id));
+    record->sndbuf_limited = word_at(sk + PLACE(tcp_sock, chrono_stat) + 8);
+#define FIELD(type, member) record->values[value_##type##__##member] = pointer_at(sk + PLACE(type, member));
+#include "deep.fields.h"
+#undef FIELD
+}
+#endif
+
 // What only some kinds have.
 static inline __attribute__((always_inline)) void rest(struct shared *s, u32 number)
 {
@@ -140,8 +179,23 @@ static inline __attribute__((always_inline)) void rest(struct shared *s, u32 num
         u64 net = *(u64 *)(record->common + PLACE(sock_common, skc_net));
         record->netns = word_at(net + PLACE(net, ns) + PLACE(ns_common, inum));
     }
+#ifdef DEEP
+    record->address = sk;
+#endif
     if (state == 6) {
         record->substate = READ(u8, sk + PLACE(inet_timewait_sock, tw_substate));
+#ifdef DEEP
+        record->values[0] = pointer_at(sk + PLACE(inet_timewait_sock, tw_timer__expires));
+    } else if (state == 12) {
+        record->values[0] = pointer_at(sk + PLACE(request_sock, rsk_timer__expires));
+        record->values[1] = READ(u8, sk + PLACE(request_sock, num_retrans));
+    } else if (state != 10) {
+        deep(record, sk);
+        progress(record, sk);
+        queues(record, sk, state);
+        owner(record, sk);
+    }
+#else
     } else if (state != 12) {
         if (s->wants & QUEUES)
             queues(record, sk, state);
@@ -150,6 +204,7 @@ static inline __attribute__((always_inline)) void rest(struct shared *s, u32 num
         if (s->wants & OWNER)
             owner(record, sk);
     }
+#endif
 }
 
 __attribute__((section("callback"), used)) static int step(u32 round, void *context)
@@ -187,6 +242,9 @@ __attribute__((section("program"), used)) int walk(void *context)
         s->nulls = 0;
     }
     s->count = s->broken = s->finished = 0;
+#ifdef DEEP
+    s->jiffies = jiffies64();
+#endif
     if (!hash)
         return 1;
     if (s->end > s->buckets)

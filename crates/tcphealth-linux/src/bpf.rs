@@ -6,6 +6,7 @@
 use nix::errno::Errno;
 use tcphealth_core::snapshot::Absent;
 
+mod deep;
 mod events;
 mod holders;
 mod load;
@@ -17,6 +18,7 @@ mod ring;
 mod syscall;
 mod walk;
 
+pub(crate) use deep::DeepWalk;
 pub use events::{Events, Reasons};
 pub(crate) use holders::holders;
 pub use pin::{DIRECTORY as PINNED_IN, is_pinned, remove as unpin};

@@ -8,6 +8,11 @@ pub fn boot_ns() -> u64 {
     now_ns(ClockId::CLOCK_BOOTTIME) as u64
 }
 
+/// `CLOCK_MONOTONIC`: seconds since boot, suspend excluded.
+pub(crate) fn running_seconds() -> f64 {
+    now_ns(ClockId::CLOCK_MONOTONIC) as f64 / 1e9
+}
+
 /// `CLOCK_REALTIME`: ns since 1970-01-01 UTC.
 pub(crate) fn wall_ns() -> i64 {
     now_ns(ClockId::CLOCK_REALTIME)

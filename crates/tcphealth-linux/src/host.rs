@@ -1,16 +1,19 @@
 //! A place that snapshots come from.
 
+use std::cell::RefCell;
 use std::collections::BTreeSet;
 use std::path::Path;
+use std::rc::Rc;
 use std::time::Duration;
 
 use tcphealth_core::snapshot::{
-    Absent, Answer, Answers, Counters, Fold, Identity, Marks, Question, SYSCTLS, Snapshot, Socket, Sysctls, Watch,
+    Absent, Answer, Answers, Census, Counters, Fold, Identity, Marks, Question, SYSCTLS, Snapshot, Socket, Sysctls,
+    Watch,
 };
 use tcphealth_core::wire::hash_walk::{OWNER, PROGRESS, QUEUES};
 use tcphealth_core::wire::sock_diag::{Code, Family, INFO};
 
-use crate::bpf::{Walk, Want, is_pinned};
+use crate::bpf::{DeepWalk, Walk, Want, is_pinned};
 use crate::counters::Tables;
 use crate::links::Links;
 use crate::netns::Namespace;
@@ -27,6 +30,9 @@ const PORT_RANGE: (u16, u16) = (32_768, 60_999);
 const WALK_FROM: u64 = 20_000;
 /// The same where the program is loaded already.
 const PINNED_WALK_FROM: u64 = 1000;
+
+/// As above for a look with tcp_info: loading 50 ms, sock_diag's 1 µs more a socket, twice.
+const DEEP_FROM: u64 = 50_000;
 
 /// Which pass over the sockets a look takes.
 #[derive(Clone, Copy, Debug)]
@@ -62,6 +68,23 @@ pub struct Host {
     walk: Option<Result<Walk, Absent>>,
     /// Why the program failed that had been loaded.
     walk_failed: Option<Absent>,
+    /// What reads the sockets of a look when they are many.
+    walker: Option<Walker>,
+    /// Whether it read those of the look before.
+    walked_before: bool,
+}
+
+/// A program in the kernel that reads the sockets of a look, for one host or for many that look one after the other. Of tcp_info it
+/// tells what rules read, and no more.
+#[derive(Clone, Debug, Default)]
+pub struct Walker(Rc<RefCell<Option<Result<DeepWalk, Absent>>>>);
+
+impl Walker {
+    fn census(&self, source: &mut Source, fold: Fold<'_>) -> Result<(Census, Marks), Absent> {
+        let mut walk = self.0.try_borrow_mut().map_err(|_| Absent::NotAsked)?;
+        let walk = walk.get_or_insert_with(DeepWalk::load).as_mut().map_err(|absent| absent.clone())?;
+        sockets::census_by_walk(source, fold, walk)
+    }
 }
 
 /// Which sockets are wanted, and what of each beside its state and ends: the less, the fewer lines of memory are read.
@@ -114,6 +137,11 @@ impl Host {
         self.source.rest();
     }
 
+    /// With leave to read the sockets of looks by a program in the kernel, where they are many and it is permitted.
+    pub fn walking(self, walker: Walker) -> Self {
+        Self { walker: Some(walker), ..self }
+    }
+
     /// Keeps a copy of everything that is read from now on.
     ///
     /// # Errors
@@ -145,6 +173,8 @@ impl Host {
             rounds: None,
             walk: None,
             walk_failed: None,
+            walker: None,
+            walked_before: false,
         }
     }
 
@@ -185,14 +215,42 @@ impl Host {
         let interfaces = self.links.read(&mut self.source, self.sys);
         let mut counters = self.counters();
         counters.tables.push(qdiscs::read(&mut self.source, interfaces.as_deref().unwrap_or_default()));
-        let fold = self.fold(pass, port_range(&sysctls));
-        let (census, marks) = match sockets::census(&mut self.source, &fold) {
+        let (census, marks) = match self.census(pass, port_range(&sysctls)) {
             Ok((census, marks)) => (Ok(census), marks),
             Err(absent) => (Err(absent), Marks::default()),
         };
         self.before_ns = Some(self.source.begin_ns());
         let at = self.source.end()?;
         Ok((Snapshot { identity, at, counters, sysctls, interfaces, census }, marks))
+    }
+
+    /// The program gives sockets other cookies than the kernel: both looks of a window are read in the same way.
+    fn census(&mut self, pass: Pass<'_>, range: (u16, u16)) -> Result<(Census, Marks), Absent> {
+        let live = self.is_live() && !self.source.is_kept();
+        if live && sockets::none_here(&mut self.source) {
+            return Ok(self.fold(pass, range).finish());
+        }
+        let first = matches!(pass, Pass::First);
+        let walks = live && if first { sockets::number(&mut self.source) >= DEEP_FROM } else { self.walked_before };
+        self.walked_before = false;
+        if let Some(walker) = self.walker.clone().filter(|_| walks) {
+            let fold = self.fold(pass, range);
+            match walker.census(&mut self.source, fold) {
+                Ok(done) => {
+                    self.walked_before = true;
+                    return Ok(done);
+                }
+                // Its marks are of no use to sock_diag.
+                Err(absent) if !first => {
+                    self.walk_failed = Some(absent);
+                    let fold = self.fold(Pass::First, range);
+                    return sockets::census(&mut self.source, &fold);
+                }
+                Err(_) => {}
+            }
+        }
+        let fold = self.fold(pass, range);
+        sockets::census(&mut self.source, &fold)
     }
 
     /// Hands every TCP socket that is asked for to `each`. Of a frozen host, those of the look that comes next.

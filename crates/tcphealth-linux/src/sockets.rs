@@ -3,6 +3,7 @@
 use tcphealth_core::snapshot::{Absent, Census, Fold, Marks, Socket, State};
 use tcphealth_core::wire::{proc_net_tcp, sock_diag};
 
+use crate::bpf::DeepWalk;
 use crate::netlink::Protocol;
 use crate::source::Source;
 
@@ -22,6 +23,9 @@ pub struct Request<'a> {
 const LISTENERS: &str = "netlink/listeners";
 const SOCKETS: &str = "netlink/sockets";
 const TEXTS: [(&str, &str); 2] = [("net/tcp", "proc/net/tcp"), ("net/tcp6", "proc/net/tcp6")];
+
+/// Everything but listeners and CLOSE, which are sockets without a connection: bound or never used.
+const CONNECTED: u32 = sock_diag::ALL_STATES & !State::Listen.bit() & !State::Close.bit();
 
 /// A dump that the kernel calls interrupted is taken again so often before it is used as it is.
 const RETRIES: u32 = 2;
@@ -71,9 +75,39 @@ pub(crate) fn visit_any(
 pub(crate) fn number(source: &mut Source) -> u64 {
     let mut buffer = Vec::new();
     let _ = source.text("proc/net/sockstat", &mut buffer);
-    let text = String::from_utf8_lossy(&buffer);
-    let mut words = text.lines().filter_map(|line| line.strip_prefix("TCP:")).flat_map(str::split_whitespace);
-    words.find(|word| *word == "alloc").and_then(|_| words.next()).and_then(|word| word.parse().ok()).unwrap_or(0)
+    value(&String::from_utf8_lossy(&buffer), ("TCP:", "alloc")).unwrap_or(0)
+}
+
+/// Whether the namespace has no socket that a census counts: requests have a listener, orphans are in use. An idle one need not be
+/// searched for in the host's table.
+pub(crate) fn none_here(source: &mut Source) -> bool {
+    let mut zero = |name: &str, words: &[(&str, &str)]| {
+        let mut buffer = Vec::new();
+        let text = source.text(name, &mut buffer).map(|_| String::from_utf8_lossy(&buffer).into_owned());
+        text.is_ok_and(|text| words.iter().all(|word| value(&text, *word) == Some(0)))
+    };
+    zero("proc/net/sockstat", &[("TCP:", "inuse"), ("TCP:", "tw")]) && zero("proc/net/sockstat6", &[("TCP6:", "inuse")])
+}
+
+/// `LINE … NAME VALUE`.
+fn value(text: &str, (line, name): (&str, &str)) -> Option<u64> {
+    let mut words = text.lines().filter_map(|text| text.strip_prefix(line)).flat_map(str::split_whitespace);
+    words.find(|word| *word == name).and_then(|_| words.next()).and_then(|word| word.parse().ok())
+}
+
+/// As [`census`], but all that is connected is read by the program in the kernel.
+pub(crate) fn census_by_walk(
+    source: &mut Source,
+    mut fold: Fold<'_>,
+    walk: &mut DeepWalk,
+) -> Result<(Census, Marks), Absent> {
+    let attributes = sock_diag::INFO | sock_diag::SKMEMINFO;
+    let listeners = Request { states: State::Listen.bit(), attributes, family: sock_diag::Family::Both, code: None };
+    visit(source, LISTENERS, listeners, &mut |socket| fold.add(socket))?;
+    if walk.visit(CONNECTED, &mut |socket| fold.add(socket))? {
+        fold.interrupted();
+    }
+    Ok(fold.finish())
 }
 
 /// All sockets, folded: listeners first, for they tell which side of a connection we are.
@@ -99,10 +133,8 @@ fn pass(source: &mut Source, fold: &mut Fold<'_>) -> Result<bool, Absent> {
     let family = sock_diag::Family::Both;
     let attributes = sock_diag::INFO | sock_diag::SKMEMINFO;
     let listeners = Request { states: State::Listen.bit(), attributes, family, code: None };
-    // CLOSE are sockets without a connection: bound or never used.
-    let others = sock_diag::ALL_STATES & !State::Listen.bit() & !State::Close.bit();
     let interrupted = visit(source, LISTENERS, listeners, &mut |socket| fold.add(socket))?;
-    let others = Request { states: others, attributes, family, code: None };
+    let others = Request { states: CONNECTED, attributes, family, code: None };
     Ok(interrupted | visit(source, SOCKETS, others, &mut |socket| fold.add(socket))?)
 }
 

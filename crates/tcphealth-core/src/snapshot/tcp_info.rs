@@ -56,7 +56,8 @@ impl TcpInfo {
         Some(u64::from_ne_bytes(wide))
     }
 
-    fn put(&mut self, field: &Field, value: u64) {
+    /// Writes one field.
+    pub(crate) fn put(&mut self, field: &Field, value: u64) {
         let wide = if cfg!(target_endian = "little") { value.to_le_bytes() } else { value.to_be_bytes() };
         let narrow = if cfg!(target_endian = "little") { wide.get(..field.width) } else { wide.get(8 - field.width..) };
         if let (Some(to), Some(from)) = (self.bytes.get_mut(field.offset..field.offset + field.width), narrow) {

@@ -50,10 +50,20 @@ impl<'a> Btf<'a> {
         Ok(Self { types, strings, places })
     }
 
-    /// Offset of a member in a structure, bytes; `None` when there is no such structure or member.
+    /// Offset of a member in a structure, bytes; `None` when there is no such structure or member. One inside another is
+    /// `OUTER__INNER`.
     pub fn offset(&self, structure: &str, member: &str) -> Option<u32> {
-        let place = self.structure(structure)?;
-        Some(self.bits(place, member, DEPTH)? / 8)
+        let mut place = self.structure(structure)?;
+        let mut bytes = 0;
+        let mut names = member.split("__").peekable();
+        while let Some(name) = names.next() {
+            let (bits, kind) = self.find_member(place, name, DEPTH)?;
+            bytes += bits / 8;
+            if names.peek().is_some() {
+                place = self.compound(kind)?;
+            }
+        }
+        Some(bytes)
     }
 
     /// The id of a function; `None` when there is none of this name.
@@ -108,28 +118,30 @@ impl<'a> Btf<'a> {
         self.places.iter().position(is_it)
     }
 
-    fn bits(&self, place: usize, member: &str, depth: u32) -> Option<u32> {
+    /// The bit at which a member begins, and the id of its type.
+    fn find_member(&self, place: usize, member: &str, depth: u32) -> Option<(u32, u32)> {
         let deeper = depth.checked_sub(1)?;
         let info = u32_at(self.types, place + 4)?;
         let members = (0..count(info)).map(|number| place + TYPE_BYTES + number * TYPE_BYTES);
         for at in members {
+            let kind = u32_at(self.types, at + 4)?;
             // With the flag, the upper byte is the width of a bit field.
             let bits = u32_at(self.types, at + 8)? & if info >> 31 == 1 { 0x00ff_ffff } else { u32::MAX };
             if self.is_named(at, member) {
-                return Some(bits);
+                return Some((bits, kind));
             }
             if u32_at(self.types, at)? == 0
-                && let Some(inside) =
-                    self.unnamed(u32_at(self.types, at + 4)?).and_then(|at| self.bits(at, member, deeper))
+                && let Some((inside, kind)) =
+                    self.compound(kind).and_then(|place| self.find_member(place, member, deeper))
             {
-                return bits.checked_add(inside);
+                return Some((bits.checked_add(inside)?, kind));
             }
         }
         None
     }
 
     /// The place of a type that is a structure or a union.
-    fn unnamed(&self, id: u32) -> Option<usize> {
+    fn compound(&self, id: u32) -> Option<usize> {
         let place = *self.places.get(id.checked_sub(1)? as usize)? as usize;
         matches!(kind(u32_at(self.types, place + 4)?), STRUCT | UNION).then_some(place)
     }

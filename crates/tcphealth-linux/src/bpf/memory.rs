@@ -56,6 +56,11 @@ impl Memory {
         self.map.as_fd()
     }
 
+    /// How many records there is room for.
+    pub(super) fn room(&self) -> usize {
+        self.layout.records
+    }
+
     /// A word in front of the records.
     pub(super) fn word(&self, at: usize) -> u32 {
         debug_assert!(at + 4 <= self.layout.records_at);

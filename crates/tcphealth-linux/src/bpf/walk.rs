@@ -48,8 +48,8 @@ impl Want {
 #[derive(Debug)]
 pub(crate) struct Walk {
     program: OwnedFd,
-    memory: Memory,
-    places: Places,
+    pub(super) memory: Memory,
+    pub(super) places: Places,
     /// The right to use what is pinned.
     _lock: Option<Flock<File>>,
 }
@@ -70,19 +70,29 @@ impl Walk {
 
     /// The one that reads directly, where it is given and the kernel takes it.
     fn load_either(direct: &[u8]) -> Result<Self, Absent> {
-        let types = load::types()?;
-        let btf = Btf::new(&types).map_err(|error| Absent::Failed(error.to_string()))?;
-        let fields = load::fields(FIELDS);
-        let offsets = load::offsets(&btf, &fields)?;
-        let places = places(&fields, &offsets).ok_or(Absent::NotHere)?;
-        let memory = Memory::create(LAYOUT)?;
-        let program = Program { direct, by_call: BY_CALL, iterates: None }.load(&btf, &offsets, &memory)?;
-        let mut walk = Self { program, memory, places, _lock: None };
-        walk.prove()?;
+        let program = Program { direct, by_call: BY_CALL, iterates: None };
+        let (mut walk, offsets) = Self::load_program(program, &load::fields(FIELDS), LAYOUT)?;
         for (number, offset) in offsets.into_iter().enumerate() {
             walk.memory.put(PLACES_AT + 4 * number, offset);
         }
         Ok(walk)
+    }
+
+    /// A program made of bpf/walk.c, with the offsets of its fields.
+    pub(super) fn load_program(
+        program: Program<'_>,
+        fields: &[(&str, &str)],
+        layout: Layout,
+    ) -> Result<(Self, Vec<u32>), Absent> {
+        let types = load::types()?;
+        let btf = Btf::new(&types).map_err(|error| Absent::Failed(error.to_string()))?;
+        let offsets = load::offsets(&btf, fields)?;
+        let places = places(fields, &offsets).ok_or(Absent::NotHere)?;
+        let memory = Memory::create(layout)?;
+        let program = program.load(&btf, &offsets, &memory)?;
+        let mut walk = Self { program, memory, places, _lock: None };
+        walk.prove()?;
+        Ok((walk, offsets))
     }
 
     /// The same with a program that cannot be run.
@@ -106,6 +116,18 @@ impl Walk {
     /// Hands every wanted socket to `each`, with its namespace when all are wanted. The answer tells whether some buckets would
     /// not stand still.
     pub(crate) fn visit(&mut self, want: Want, each: &mut dyn FnMut(&Socket, u32)) -> Result<bool, Absent> {
+        let (mut socket, places) = (Socket::default(), self.places);
+        self.records(want, &mut |record, _| {
+            if let Some(netns) = parse(record, &places, want.wanted(), &mut socket)
+                && want.states & socket.state.bit() != 0
+            {
+                each(&socket, netns);
+            }
+        })
+    }
+
+    /// Hands on the records, each with the memory that it was read together with.
+    pub(super) fn records(&mut self, want: Want, each: &mut dyn FnMut(&[u8], &Memory)) -> Result<bool, Absent> {
         let mut interrupted = false;
         if want.states & State::Listen.bit() != 0 {
             interrupted |= self.table(true, want, each)?;
@@ -116,7 +138,7 @@ impl Walk {
         Ok(interrupted)
     }
 
-    fn table(&mut self, listeners: bool, want: Want, each: &mut dyn FnMut(&Socket, u32)) -> Result<bool, Absent> {
+    fn table(&mut self, listeners: bool, want: Want, each: &mut dyn FnMut(&[u8], &Memory)) -> Result<bool, Absent> {
         let (mut bucket, mut chunk, mut tries, mut interrupted) = (0, CHUNK, 0, false);
         loop {
             let ran = self.run(listeners, want, bucket, bucket.saturating_add(chunk))?;
@@ -133,7 +155,9 @@ impl Walk {
                 continue;
             }
             interrupted |= ran.broken;
-            self.hand_on(ran.count, want, each);
+            for record in self.memory.records(ran.count) {
+                each(record, &self.memory);
+            }
             bucket = bucket.saturating_add(chunk);
             tries = 0;
             if bucket >= ran.buckets {
@@ -152,19 +176,8 @@ impl Walk {
             return Err(Absent::NotHere);
         }
         let [buckets, count, broken, finished] = [24, 28, 32, 36].map(|at| self.memory.word(at));
-        let finished = finished != 0 && (count as usize) < LAYOUT.records;
+        let finished = finished != 0 && (count as usize) < self.memory.room();
         Ok(Ran { buckets, count: count as usize, broken: broken > 0, finished })
-    }
-
-    fn hand_on(&self, count: usize, want: Want, each: &mut dyn FnMut(&Socket, u32)) {
-        let mut socket = Socket::default();
-        for record in self.memory.records(count) {
-            if let Some(netns) = parse(record, &self.places, want.wanted(), &mut socket)
-                && want.states & socket.state.bit() != 0
-            {
-                each(&socket, netns);
-            }
-        }
     }
 }
 
@@ -223,4 +236,4 @@ fn kernel_states(states: u32) -> u32 {
 }
 
 #[cfg(test)]
-mod tests;
+pub(super) mod tests;

@@ -12,7 +12,7 @@ use tcphealth_core::report::{Report, Word};
 use tcphealth_core::rules::History;
 use tcphealth_core::say;
 use tcphealth_core::words::Lang;
-use tcphealth_linux::Host;
+use tcphealth_linux::{Host, Walker};
 
 use super::sysstat;
 use crate::args::{CheckArgs, LookArgs};
@@ -72,7 +72,7 @@ pub(crate) fn run(args: &CheckArgs, speech: &Speech) -> anyhow::Result<ExitCode>
         }
         let limits = config::limits()?;
         let every = Every { window, count: args.count, format, limits: &limits, speech };
-        return Ok(ExitCode::from(every.run(host)?.status()));
+        return Ok(ExitCode::from(every.run(host.walking(Walker::default()))?.status()));
     }
     let report = if args.since_boot { since_boot(host, speech)? } else { look(host, &args.look, speech)? };
     print(&report, format, speech)
@@ -151,8 +151,8 @@ pub(crate) fn host(from: Option<&Path>, netns: Option<&str>, save: Option<&Path>
 }
 
 /// One window on a host, judged.
-pub(crate) fn look(mut host: Host, look: &LookArgs, speech: &Speech) -> anyhow::Result<Report> {
-    let limits = config::limits()?;
+pub(crate) fn look(host: Host, look: &LookArgs, speech: &Speech) -> anyhow::Result<Report> {
+    let (limits, mut host) = (config::limits()?, host.walking(Walker::default()));
     let mut progress = Progress::new(speech);
     let mut examiner =
         Examiner { host: &mut host, limits: &limits, history: History::default(), meanwhile: &mut progress };

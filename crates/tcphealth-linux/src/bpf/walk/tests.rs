@@ -21,7 +21,8 @@ fn with_walk(test: impl FnOnce(&mut Walk) + Send + 'static) {
     with(Walk::load, test);
 }
 
-fn with(load: fn() -> Result<Walk, Absent>, test: impl FnOnce(&mut Walk) + Send + 'static) {
+/// The same with what `load` loads.
+pub(in crate::bpf) fn with<T: 'static>(load: fn() -> Result<T, Absent>, test: impl FnOnce(&mut T) + Send + 'static) {
     let run = move || {
         let entered = unshare(CloneFlags::CLONE_NEWNET).map_err(absent).and_then(|()| load());
         match entered {
@@ -82,7 +83,7 @@ fn pair(listener: &TcpListener, to: SocketAddr) -> (TcpStream, TcpStream) {
 }
 
 /// Sockets of every kind that stands still: with unread data, closed by one side, by both, not accepted, of both families.
-fn population() -> (Vec<TcpListener>, Vec<TcpStream>) {
+pub(in crate::bpf) fn population() -> (Vec<TcpListener>, Vec<TcpStream>) {
     let (mut listeners, mut streams) = (Vec::new(), Vec::new());
     for address in ["127.0.0.1:0", "[::1]:0", "[::]:0"] {
         let listener = TcpListener::bind(address).unwrap();

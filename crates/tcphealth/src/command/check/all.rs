@@ -11,7 +11,7 @@ use tcphealth_core::rules::{History, Limits};
 use tcphealth_core::snapshot::{Answers, Marks, Snapshot};
 use tcphealth_core::wire::sock_diag::ALL_STATES;
 use tcphealth_core::{say, text};
-use tcphealth_linux::{Brief, Host, Namespace, Namespaces, Pass, boot_ns};
+use tcphealth_linux::{Brief, Host, Namespace, Namespaces, Pass, Walker, boot_ns};
 
 use super::WINDOW;
 use crate::args::CheckArgs;
@@ -54,8 +54,9 @@ fn survey(window: Duration, limits: &Limits, meanwhile: &mut dyn Meanwhile) -> a
     let mut unseen: Vec<Unseen> = without_a_way_in(&found).into_iter().collect();
     let begin = Duration::from_nanos(boot_ns());
     let (mut looked, mut closed) = (Vec::new(), 0);
+    let walker = Walker::default();
     for namespace in found.open {
-        match Looked::first(namespace)? {
+        match Looked::first(namespace, walker.clone())? {
             Some(place) => looked.push(place),
             None => closed += 1,
         }
@@ -80,11 +81,11 @@ struct Looked {
 
 impl Looked {
     /// `None` when it may not be entered.
-    fn first(namespace: Namespace) -> anyhow::Result<Option<Self>> {
+    fn first(namespace: Namespace, walker: Walker) -> anyhow::Result<Option<Self>> {
         if !enter(&namespace) {
             return Ok(None);
         }
-        let mut host = Host::within(&namespace);
+        let mut host = Host::within(&namespace).walking(walker);
         let (first, marks) = host.look(Pass::First)?;
         host.rest();
         Ok(Some(Self { namespace, host, first, marks, ears: Ears::default() }))

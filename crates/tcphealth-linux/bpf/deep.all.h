@@ -1,0 +1,3 @@
+#include "walk.fields.h"
+#include "stubs.fields.h"
+#include "deep.fields.h"
