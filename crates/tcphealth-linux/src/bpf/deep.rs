@@ -158,4 +158,31 @@ mod tests {
     fn the_one_that_reads_by_calls_tells_the_same() {
         with(|| DeepWalk::load_either(&[]), sees_what_sock_diag_tells);
     }
+
+    /// The sources of the rules and of the census.
+    fn readers() -> Vec<String> {
+        let source = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../tcphealth-core/src");
+        let rules = std::fs::read_dir(source.join("rules")).unwrap().map(|entry| entry.unwrap().path());
+        let census = ["fold.rs", "census.rs"].map(|file| source.join("snapshot").join(file));
+        let text = |path: std::path::PathBuf| std::fs::read_to_string(path).unwrap();
+        rules.chain(census).map(|path| text(path).split("#[cfg(test)]").next().unwrap().to_owned()).collect()
+    }
+
+    #[test]
+    fn every_field_that_a_rule_reads_is_told() {
+        let mut read = 0;
+        for text in readers() {
+            for field in INFO_FIELDS.iter().filter(|field| !["state", "lost", "retrans"].contains(&field.name)) {
+                let ways = [format!("TcpInfo::{}", field.name), format!("info.{}()", field.name)];
+                let reads = ways.iter().any(|way| {
+                    text.match_indices(way).any(|(at, way)| {
+                        !text[at + way.len()..].starts_with(|next: char| next.is_alphanumeric() || next == '_')
+                    })
+                });
+                assert!(!reads || Deep::tells(field.name), "{}", field.name);
+                read += u32::from(reads);
+            }
+        }
+        assert!(read > 15, "{read}");
+    }
 }

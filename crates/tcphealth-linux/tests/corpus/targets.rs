@@ -6,6 +6,7 @@ use std::sync::OnceLock;
 
 use tcphealth_core::snapshot::{EventCounts, Socket};
 use tcphealth_core::wire::btf::Btf;
+use tcphealth_core::wire::deep_walk::{Deep, Jiffies};
 use tcphealth_core::wire::hash_walk::Places;
 use tcphealth_core::wire::netlink::{Message, Messages};
 use tcphealth_core::wire::{
@@ -92,6 +93,23 @@ fn hash_walk(data: &[u8]) {
     assert_eq!(read, walk::parse(data, &places, u32::MAX, &mut again));
     if read.is_some() {
         assert_eq!((once.rqueue, once.inode, once.local), (again.rqueue, again.inode, again.local));
+    }
+    deep_walk(data, places);
+}
+
+/// The same record with the values behind it that tcp_info follows from.
+fn deep_walk(data: &[u8], places: Places) {
+    const FIELDS: &str = include_str!("../../bpf/deep.fields.h");
+    let lines = FIELDS.lines().filter_map(|line| line.strip_prefix("FIELD(")?.strip_suffix(')')?.split_once(", "));
+    let members: Vec<&str> = lines.map(|(_, member)| member).collect();
+    let deep = Deep::new(places, &members).expect("the list has every value that is told");
+    let jiffies = Jiffies { now: u64::from_le_bytes(*data.first_chunk().unwrap_or(&[0; 8])), hz: 250 };
+    let (mut once, mut again) = (Socket::default(), Socket { timer_retrans: 7, ..Socket::default() });
+    let read = deep.parse(data, jiffies, &mut once);
+    assert_eq!(read, deep.parse(data, jiffies, &mut again));
+    if read.is_some() {
+        assert_eq!((once.cookie, once.timer, once.timer_retrans), (again.cookie, again.timer, again.timer_retrans));
+        assert!(once.cookie >> 63 == 1 && once.info.is_some() == once.skmem.is_some());
     }
 }
 
