@@ -75,12 +75,12 @@ mod tests {
     use std::collections::BTreeMap;
     use std::time::Duration;
 
-    use tcphealth_core::snapshot::{Endpoint, FIELDS as INFO_FIELDS};
+    use tcphealth_core::snapshot::{Endpoint, FIELDS as INFO_FIELDS, Fold, Service};
     use tcphealth_core::wire::sock_diag::{ALL_STATES, Family, INFO, SKMEMINFO};
 
     use super::super::walk::tests::{population, with};
     use super::*;
-    use crate::sockets::{Request, visit_any};
+    use crate::sockets::{Request, census, census_by_walk, visit_any};
     use crate::source::Source;
 
     type Table = BTreeMap<(Endpoint, Endpoint), Socket>;
@@ -154,18 +154,49 @@ mod tests {
         with(DeepWalk::load, sees_what_sock_diag_tells);
     }
 
+    fn folds_as_sock_diag_does(walk: &mut DeepWalk) {
+        let held = population();
+        std::thread::sleep(Duration::from_millis(500));
+        let (mut source, range) = (Source::live(None), (32_768, 60_999));
+        let (walked, marks) = census_by_walk(&mut source, Fold::first(range), walk).unwrap();
+        let (told, _) = census(&mut source, &Fold::first(range)).unwrap();
+        assert_eq!(walked.states, told.states);
+        assert_eq!((walked.services.len(), walked.listeners.len()), (told.services.len(), 3));
+        for (ours, theirs) in walked.services.iter().zip(&told.services) {
+            let sums = |of: &Service| {
+                (of.key, of.states, of.unaccepted, of.with_data, of.ports, of.memory_bytes, of.uid, of.cgroup)
+            };
+            assert_eq!(sums(ours), sums(theirs));
+        }
+        let (again, _) = census_by_walk(&mut source, Fold::second(&marks, 100, range), walk).unwrap();
+        assert!(again.joined && again.born.total() == 0, "{:?}", again.born);
+        let kept: u32 = again.services.iter().map(|service| service.kept.total()).sum();
+        assert_eq!(kept, told.states.live());
+        drop(held);
+    }
+
+    #[test]
+    fn two_looks_by_the_deep_walk_are_joined_and_sum_up_as_sock_diag_does() {
+        with(DeepWalk::load, folds_as_sock_diag_does);
+    }
+
     #[test]
     fn the_one_that_reads_by_calls_tells_the_same() {
         with(|| DeepWalk::load_either(&[]), sees_what_sock_diag_tells);
     }
 
-    /// The sources of the rules and of the census.
+    /// The sources of the rules and of the census, without their tests.
     fn readers() -> Vec<String> {
         let source = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../tcphealth-core/src");
-        let rules = std::fs::read_dir(source.join("rules")).unwrap().map(|entry| entry.unwrap().path());
-        let census = ["fold.rs", "census.rs"].map(|file| source.join("snapshot").join(file));
-        let text = |path: std::path::PathBuf| std::fs::read_to_string(path).unwrap();
-        rules.chain(census).map(|path| text(path).split("#[cfg(test)]").next().unwrap().to_owned()).collect()
+        let mut paths = ["fold.rs", "census.rs"].map(|file| source.join("snapshot").join(file)).to_vec();
+        let mut folders = vec![source.join("rules")];
+        while let Some(folder) = folders.pop() {
+            for path in std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()) {
+                if path.is_dir() { folders.push(path) } else { paths.push(path) }
+            }
+        }
+        let text = |path| std::fs::read_to_string(path).unwrap();
+        paths.into_iter().map(|path| text(path).split("#[cfg(test)]").next().unwrap().to_owned()).collect()
     }
 
     #[test]
