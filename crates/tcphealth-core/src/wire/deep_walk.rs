@@ -332,7 +332,7 @@ mod tests {
         // Times of 32 bits beside whatever lies behind them in memory.
         let beside = 0xdead_beef << 32;
         let values = [
-            ("srtt_us", 8_000 + beside),
+            ("srtt_us", 8_000 + (7 << 32)),
             ("mdev_us", 2_000 + beside),
             ("rtt_min", (850 << 32) + 77),
             ("lsndtime", 9_750 + beside),
