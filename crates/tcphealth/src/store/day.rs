@@ -18,14 +18,15 @@ use super::sum::{self, LiveRow, Packed};
 use super::{SCHEMAS, Stream};
 use crate::speech::Complaint;
 
-const TABLES: &str = "BEGIN;
-    CREATE TABLE IF NOT EXISTS meta (k TEXT PRIMARY KEY, v TEXT NOT NULL) WITHOUT ROWID;
-    CREATE TABLE IF NOT EXISTS name (id INTEGER PRIMARY KEY, text TEXT NOT NULL UNIQUE);
-    CREATE TABLE IF NOT EXISTS live (id INTEGER PRIMARY KEY, stream INTEGER NOT NULL, boot_us INTEGER NOT NULL,
-        wall_us INTEGER NOT NULL, bytes BLOB NOT NULL, crc INTEGER NOT NULL);
-    CREATE TABLE IF NOT EXISTS block (id INTEGER PRIMARY KEY, stream INTEGER NOT NULL, begin_us INTEGER NOT NULL,
-        end_us INTEGER NOT NULL, bytes BLOB NOT NULL, crc INTEGER NOT NULL);
-    CREATE INDEX IF NOT EXISTS block_time ON block (stream, begin_us);
+// Each on one line: SQLite quotes them in its errors.
+const TABLES: &str = "BEGIN; \
+    CREATE TABLE IF NOT EXISTS meta (k TEXT PRIMARY KEY, v TEXT NOT NULL) WITHOUT ROWID; \
+    CREATE TABLE IF NOT EXISTS name (id INTEGER PRIMARY KEY, text TEXT NOT NULL UNIQUE); \
+    CREATE TABLE IF NOT EXISTS live (id INTEGER PRIMARY KEY, stream INTEGER NOT NULL, boot_us INTEGER NOT NULL, \
+        wall_us INTEGER NOT NULL, bytes BLOB NOT NULL, crc INTEGER NOT NULL); \
+    CREATE TABLE IF NOT EXISTS block (id INTEGER PRIMARY KEY, stream INTEGER NOT NULL, begin_us INTEGER NOT NULL, \
+        end_us INTEGER NOT NULL, bytes BLOB NOT NULL, crc INTEGER NOT NULL); \
+    CREATE INDEX IF NOT EXISTS block_time ON block (stream, begin_us); \
     COMMIT";
 const NEWEST: &str = SCHEMAS[0];
 /// The largest block that is believed, bytes before compression.
@@ -196,7 +197,7 @@ impl Day {
 
     /// From when until when each block and the rows in no block reach.
     pub(super) fn spans(&self, stream: Stream) -> rusqlite::Result<Vec<(i64, i64)>> {
-        let all = "SELECT begin_us, end_us FROM block WHERE stream = ?1 UNION ALL
+        let all = "SELECT begin_us, end_us FROM block WHERE stream = ?1 UNION ALL \
             SELECT min(wall_us), max(wall_us) FROM live WHERE stream = ?1 HAVING count(*) > 0";
         let mut query = self.sql.prepare(all)?;
         query.query_map([stream as i64], |row| Ok((row.get(0)?, row.get(1)?)))?.collect()
@@ -209,7 +210,7 @@ impl Day {
         range: (i64, i64),
         each: &mut dyn FnMut(&Block<'_>) -> anyhow::Result<()>,
     ) -> anyhow::Result<()> {
-        let chosen = "SELECT id, begin_us, end_us, bytes, crc FROM block
+        let chosen = "SELECT id, begin_us, end_us, bytes, crc FROM block \
             WHERE stream = ?1 AND begin_us <= ?3 AND end_us >= ?2 ORDER BY begin_us, id";
         let mut query = self.sql.prepare_cached(chosen)?;
         let mut rows = query.query(params![stream as i64, range.0, range.1])?;
