@@ -384,7 +384,14 @@ PROGRAM(tcp_send_reset)
         if (read_headers(&headers, skb))
             set_ends_of_packet(record, &headers, 1);
     } else if (sk) {
+        const void *tp = tcp_sock(sk);
         set_owner(record, sk);
+        // Who aborts has given its port back already; where it was sent from still stands in the socket.
+        if (tp) {
+            record->local_port = __builtin_bswap16(AT(u16, tp, inet_sock, inet_sport));
+            if (is_owned(sk))
+                record->pid = current_process(record->comm);
+        }
     }
     submit(record, BPF_RB_NO_WAKEUP);
     return 0;

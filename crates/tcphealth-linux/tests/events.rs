@@ -9,7 +9,7 @@ use std::sync::{Mutex, PoisonError, mpsc};
 use std::thread::sleep;
 use std::time::Duration;
 
-use tcphealth_core::snapshot::{Attempt, Closer, Event, EventCounts, Happening, State};
+use tcphealth_core::snapshot::{Attempt, Closer, Endpoint, Event, EventCounts, Happening, State};
 use tcphealth_core::wire::events::Kind;
 use tcphealth_linux::{Events, Host};
 
@@ -133,6 +133,7 @@ fn opens_and_resets_are_those_of_nstat() {
             }
             drop(client);
         }
+        let to = Endpoint::new(address.ip(), address.port());
         let nobody = closed_port();
         for _ in 0..40 {
             TcpStream::connect(nobody).unwrap_err();
@@ -156,7 +157,13 @@ fn opens_and_resets_are_those_of_nstat() {
         let failed = counts.attempts.get(&Attempt::Failed(nix::libc::ECONNREFUSED));
         assert_eq!((failed, counts.attempts.get(&Attempt::Established)), (Some(&40), Some(&300)));
         assert_eq!((counts.untold, counts.missed, counts.forgotten), (0, 0, 0));
-        assert_all_told(&told(&mut events), &counts);
+        let told = told(&mut events);
+        assert_all_told(&told, &counts);
+        let aborts = told.iter().filter(|event| {
+            let is_ours = event.program.as_ref().is_some_and(|program| program.pid == std::process::id());
+            matches!(event.what, Happening::ResetSent { .. }) && event.remote == to && event.local.port > 0 && is_ours
+        });
+        assert_eq!(aborts.count(), 30);
         (ours, kernel)
     });
 }
