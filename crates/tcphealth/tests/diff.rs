@@ -33,7 +33,7 @@ fn leak(count: usize) -> (TcpListener, Vec<TcpStream>) {
 /// From when until when the next part of a recording reaches.
 fn record(store: &str, seconds: &str) -> String {
     let begin = now();
-    let done = run(&["record", "--store", store, "--duration", seconds, "--interval", "500ms", "--census", "5s"]);
+    let done = run(&["record", "--store", store, "--duration", seconds, "--interval", "500ms", "--census", "6s"]);
     assert!(done.status.success(), "{done:?}");
     format!("{begin}..{}", now())
 }
@@ -47,9 +47,9 @@ fn now() -> String {
 fn a_leak_and_its_listener_are_what_changed() {
     let place = tempfile::tempdir().expect("a directory");
     let store = place.path().to_str().expect("UTF-8");
-    let before = record(store, "6s");
+    let before = record(store, "7s");
     let (listener, _leaked) = leak(40);
-    let after = record(store, "11s");
+    let after = record(store, "13s");
     let output = run(&["diff", &before, &after, "--from", store, "--format", "json"]);
     assert_eq!(output.status.code(), Some(1), "{output:?}");
     let diff: Value = serde_json::from_slice(&output.stdout).expect("JSON");

@@ -186,9 +186,16 @@ impl Taken {
 /// How the fields of a [`Meter`] begin.
 const METER: &str = "\u{1f}meter\u{1f}";
 
-/// Whether the thing of this name is a socket that was kept in full: most of a look, and not needed to count.
-pub fn is_socket(entity: &str) -> bool {
-    entity.starts_with("\u{1f}census\u{1f}Ok\u{1f}sockets\u{1f}")
+/// Whether a leaf is needed to count sockets by state and service: not the sockets that were kept in full, and of a service
+/// only which it is and its states. That is a tenth of a look.
+pub fn is_to_count(entity: &str, field: &str) -> bool {
+    match entity.strip_prefix("\u{1f}census\u{1f}Ok\u{1f}") {
+        Some(part) if part.starts_with("sockets\u{1f}") => false,
+        Some(part) if part.starts_with("services\u{1f}") => {
+            field.starts_with("\u{1f}key") || field.starts_with("\u{1f}states")
+        }
+        _ => true,
+    }
 }
 
 /// A time as the streams have it.

@@ -223,7 +223,8 @@ impl Choice {
         let length = (self.range.1 - self.range.0).max(1);
         let moments = block.moments()?;
         let look = |row: usize, whole: bool| -> anyhow::Result<Taken> {
-            let leaves = leaves(day, block, row)?.into_iter().filter(|(entity, ..)| whole || !taken::is_socket(entity));
+            let leaves = leaves(day, block, row)?.into_iter();
+            let leaves = leaves.filter(|(entity, field, _)| whole || taken::is_to_count(entity, field));
             Ok(Taken::from_leaves(&leaves.map(|(entity, field, leaf)| (format!("{entity}{field}"), leaf)).collect())?)
         };
         for (row, at) in moments.iter().enumerate().filter(|(_, at)| within(self.range, **at)) {
