@@ -79,9 +79,10 @@ fn is_refused(closed: &ClosedSocket) -> bool {
 }
 
 /// A connect() that waited and failed is taken back before the socket dies: its peer's address is left, and port 0. Why it failed
-/// is told by the counters: refused, where nothing was sent again and no ICMP error came.
+/// is told by the counters: refused, where nothing was sent again and no ICMP error came. One that never had a port of its own found
+/// no route.
 fn is_taken_back(closed: &ClosedSocket) -> bool {
-    closed.remote.port == 0 && !closed.remote.is_any()
+    closed.remote.port == 0 && !closed.remote.is_any() && closed.local.port != 0
 }
 
 fn only_resets(window: &Window) -> bool {

@@ -1,11 +1,13 @@
 //! `no-route`: there is no route to the destination.
 
+use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv6Addr};
 
 use super::judge::said;
-use super::{Ask, Known, Limits, Page, Read, Rule, watches_nothing};
+use super::{Ask, Known, Limits, Page, Read, Rule, connecting};
 use crate::catalog::Counter;
-use crate::report::{Advice, Finding, Severity, Subject, Verdict};
+use crate::report::{Advice, Finding, Severity, Subject, SubjectKind, Verdict};
+use crate::snapshot::Watch;
 use crate::window::Window;
 use crate::{say, text};
 
@@ -20,8 +22,10 @@ pub static RULE: Rule = Rule {
     trouble: text! { en: "no route to the destination", ko: "목적지로 가는 경로가 없음" },
     page: Page {
         sees: text! {
-            en: "ΔIp.OutNoRoutes and, where IPv6 has a global route, ΔIp6OutNoRoutes.",
-            ko: "ΔIp.OutNoRoutes, 그리고 전역 IPv6 경로가 있으면 ΔIp6OutNoRoutes."
+            en: "ΔIp.OutNoRoutes and, where IPv6 has a global route, ΔIp6OutNoRoutes; without one, the TCP sockets that died without a \
+                 port of their own: connects to unique local addresses, and to global ones where fewer connects succeeded meanwhile.",
+            ko: "ΔIp.OutNoRoutes, 그리고 전역 IPv6 경로가 있으면 ΔIp6OutNoRoutes. 없으면 자기 포트도 얻지 못하고 사라진 TCP 소켓, 곧 고유 \
+                 로컬 주소로의 연결과, 그동안 성공한 연결이 더 적을 때 전역 주소로의 연결."
         },
         matters: text! {
             en: "connect() fails at once with 'Network is unreachable'; no packet leaves. On a host without IPv6 every name lookup tries \
@@ -35,9 +39,12 @@ pub static RULE: Rule = Rule {
     },
     rank: 99,
     reads: &[Read::Counter(NO_ROUTES), Read::Window],
-    asks: &[Ask::Route],
+    asks: &[Ask::Route, Ask::Watch(Watch::Closed)],
     hides: &[],
-    watches: watches_nothing,
+    watches: |window, _| match window.delta(NO_ROUTES6) {
+        Some(1..) => vec![Watch::Closed],
+        _ => Vec::new(),
+    },
     check,
     #[cfg(test)]
     example: tests::example,
@@ -53,8 +60,9 @@ fn check(window: &Window, limits: &Limits) -> Verdict {
         Known::Yes(_) => true,
         _ => false,
     };
-    let hurts = if has_ipv6 { v4 + v6 } else { v4 };
-    let finding = finding(window, limits, hurts);
+    let (connects, place) = unrouted(window);
+    let hurts = if has_ipv6 { v4 + v6 } else { v4 + connects };
+    let finding = finding(window, limits, (hurts, place));
     let finding = finding.evidence(NO_ROUTES.0, (v4 as f64, "packets"), "netns", "/proc/net/snmp").evidence(
         NO_ROUTES6.0,
         (v6 as f64, "packets"),
@@ -64,7 +72,25 @@ fn check(window: &Window, limits: &Limits) -> Verdict {
     Verdict::Findings(vec![finding])
 }
 
-fn finding(window: &Window, limits: &Limits, hurts: u64) -> Finding {
+/// TCP connects that found no IPv6 route, and where most of them went: the socket dies with its peer's address and without a port.
+/// A program that tries IPv6 first and then succeeds over IPv4 is not hurt by it.
+fn unrouted(window: &Window) -> (u64, Option<IpAddr>) {
+    let dead = connecting::closed_clients(window).filter(|closed| closed.local.port == 0 && !closed.remote.is_any());
+    let (mut own, mut global) = (BTreeMap::new(), BTreeMap::new());
+    for closed in dead {
+        let address = closed.remote.address;
+        let unique_local = matches!(address, IpAddr::V6(address) if address.is_unique_local());
+        *(if unique_local { &mut own } else { &mut global }).entry(address).or_insert(0) += 1;
+    }
+    let tried: u64 = global.values().sum();
+    let opened = window.delta(connecting::ACTIVE_OPENS).unwrap_or(0);
+    if opened < tried + connecting::failed(window).unwrap_or(0) {
+        own.append(&mut global);
+    }
+    (own.values().sum(), own.into_iter().max_by_key(|(_, count)| *count).map(|(address, _)| address))
+}
+
+fn finding(window: &Window, limits: &Limits, (hurts, place): (u64, Option<IpAddr>)) -> Finding {
     let per_second = hurts as f64 / window.seconds();
     let many = hurts as f64 >= limits.no_route_warning_count && per_second >= limits.no_route_warning_per_second;
     let severity = if many { Severity::Warning } else { Severity::Info };
@@ -92,15 +118,21 @@ fn finding(window: &Window, limits: &Limits, hurts: u64) -> Finding {
             ko: "경로나 기본 경로를 추가하거나, 그것을 설정했어야 할 DHCP·라우팅 데몬·VPN을 고친다"
         })],
         verify: vec!["nstat -z IpOutNoRoutes Ip6OutNoRoutes".into(), "ip route; ip -6 route".into()],
-        ..Finding::new(severity, Subject::default(), summary)
+        ..Finding::new(severity, subject(place), summary)
     }
+}
+
+/// The destination where a socket told it, else the namespace.
+fn subject(place: Option<IpAddr>) -> Subject {
+    let Some(place) = place else { return Subject::default() };
+    Subject { kind: SubjectKind::Destination, remote: Some(place.to_string()), ..Subject::default() }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::rules::testing::{Example, Scene};
-    use crate::snapshot::{Fact, Question};
+    use crate::snapshot::{ClosedSocket, Endpoint, Fact, Heard, Question};
 
     fn scene(v4: u64, v6: u64) -> Scene {
         let nowhere = Question::Route { peer: GLOBAL };
@@ -118,6 +150,23 @@ mod tests {
         assert_eq!(scene(9, 0).build().severity(&RULE), Some(Severity::Info));
         assert_eq!(scene(10, 0).build().severity(&RULE), Some(Severity::Warning));
         assert_eq!(scene(10, 0).lasting(11).build().severity(&RULE), Some(Severity::Info));
+    }
+
+    #[test]
+    fn connects_over_ipv6_that_nothing_replaces_hurt() {
+        let level = |address: &str, opened| {
+            let dead = |_| ClosedSocket {
+                remote: Endpoint::new(address.parse().unwrap(), 0),
+                local: Endpoint::new("::".parse().unwrap(), 0),
+                ..ClosedSocket::default()
+            };
+            let heard = Heard { closed: (0..10).map(dead).collect(), ..Heard::default() };
+            let scene = scene(0, 500).answer(Question::Watch(Watch::Closed), Ok(Fact::Heard(heard)));
+            scene.grew(connecting::ACTIVE_OPENS.0, opened).build().severity(&RULE)
+        };
+        assert_eq!(level("fd00:99::5", 500), Some(Severity::Warning));
+        let global = [9, 10].map(|opened| level("2001:db8::5", opened));
+        assert_eq!(global, [Some(Severity::Warning), Some(Severity::Info)], "IPv4 answered as often");
     }
 
     #[test]

@@ -162,7 +162,7 @@ mod tests {
     use super::super::resetting::tests::{PLACE, closed, crash, hearing, reset, talking};
     use super::*;
     use crate::rules::testing::{Example, Scene, levels};
-    use crate::snapshot::{Socket, State};
+    use crate::snapshot::{ClosedSocket, Socket, State};
 
     pub(super) fn example() -> Example {
         crash(40, 0, 40).build()
@@ -211,6 +211,25 @@ mod tests {
         };
         assert_eq!(scene(44).build().severity(&RULE), Some(Severity::Info));
         assert_eq!(scene(45).build().severity(&RULE), Some(Severity::Warning));
+    }
+
+    #[test]
+    fn clients_that_reset_what_they_have_just_asked_are_named() {
+        // The request arrived, no answer was acknowledged: data went one way.
+        let of = |n: u64| format!("198.51.100.9:{}", 1024 + n);
+        let scene = |count: u64| {
+            let died = (0..count).map(|n| ClosedSocket {
+                bytes_acked: Some(0),
+                bytes_received: Some(100),
+                ..closed("192.0.2.1:80", &of(n), 0, 9_000 * n / count)
+            });
+            let packets = (0..count).map(|n| reset(&of(n), "192.0.2.1:80", false, 0)).collect();
+            let scene = Scene::new().still(&Socket::listener("192.0.2.1:80", 0, 128)).grew(ESTAB_RESETS.0, count);
+            let scene = hearing(scene, Watch::Closed, died.collect(), Vec::new());
+            hearing(scene, Watch::Resets, Vec::new(), packets).build()
+        };
+        assert_eq!([44, 45].map(|count| scene(count).severity(&RULE)), [Some(Severity::Info), Some(Severity::Warning)]);
+        assert_eq!(scene(45).findings(&RULE)[0].subject.remote.as_deref(), Some("198.51.100.9"));
     }
 
     #[test]

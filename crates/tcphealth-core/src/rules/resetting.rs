@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 
-use super::connecting::{self, had_connected};
+use super::connecting;
 use super::wording;
 use super::{Limits, held};
 use crate::catalog::Counter;
@@ -160,6 +160,11 @@ fn was_silent(closed: &ClosedSocket) -> bool {
     bytes <= 1 && closed.rtt_us.is_some_and(|rtt| rtt > 0)
 }
 
+/// Whether a byte went either way; the acknowledgement of our own SYN counts one.
+fn carried_data(closed: &ClosedSocket) -> bool {
+    closed.bytes_received.unwrap_or(0) > 0 || closed.bytes_acked.unwrap_or(0) > 1
+}
+
 /// Connections, by both ends, for which a reset arrived.
 fn pairs(heard: &Heard) -> BTreeSet<(Endpoint, Endpoint)> {
     incoming(heard).map(|packet| (packet.destination, packet.source)).collect()
@@ -177,7 +182,7 @@ fn heard_with_data(window: &Window) -> BTreeMap<Endpoint, (IpAddr, u64)> {
     let Some((closed, resets)) = heard else { return found };
     let ended = pairs(resets);
     for closed in closed.closed.iter().filter(|closed| ended.contains(&(closed.local, closed.remote))) {
-        if had_connected(closed) && !was_silent(closed) {
+        if carried_data(closed) {
             let client = window.census().is_some_and(|census| census.listener(&closed.local).is_some());
             let remote = if client { Endpoint { port: 0, ..closed.remote } } else { closed.remote };
             found.entry(remote).or_insert((closed.local.address, 0)).1 += 1;

@@ -6,7 +6,7 @@ use super::wording::percent;
 use super::{Ask, Hides, Limits, Page, Read, Rule, Shared, watches_nothing};
 use crate::catalog::Counter;
 use crate::report::{Advice, Finding, Severity, Subject, SubjectKind, Verdict, Why};
-use crate::snapshot::{Fact, Followed, Owner, Question, Service, SkMem};
+use crate::snapshot::{Fact, Owner, Question, Service};
 use crate::window::Window;
 use crate::{say, text};
 
@@ -22,11 +22,11 @@ pub static RULE: Rule = Rule {
     page: Page {
         sees: text! {
             en: "sockstat's TCP mem (pages, the whole host) against the three values of tcp_mem, ΔTCPAbortOnMemory and \
-                 ΔTCPMemoryPressures; and data thrown away while TCP memory is far from its limit, which is a cgroup at its own limit: its files say so, or its \
-                 sockets drop with their own buffers less than half full.",
+                 ΔTCPMemoryPressures; and data thrown away while TCP memory is far from its limit, which is a cgroup at its own limit: its files say so, or \
+                 ΔTCPRcvQDrop + ΔTCPOFODrop without ΔRcvPruned: dropped although the buffer itself was not full.",
             ko: "sockstat의 TCP mem(페이지, 호스트 전체)을 tcp_mem의 세 값과 비교하고 ΔTCPAbortOnMemory, ΔTCPMemoryPressures를 본다. TCP \
-                 메모리가 한계에서 먼데도 데이터를 버린다면 자기 한계에 이른 cgroup이다: cgroup의 파일이 그렇게 말하거나, 소켓이 자기 버퍼를 절반도 \
-                 쓰지 않고 버린다."
+                 메모리가 한계에서 먼데도 데이터를 버린다면 자기 한계에 이른 cgroup이다: cgroup의 파일이 그렇게 말하거나, \
+                 ΔRcvPruned 없이 ΔTCPRcvQDrop + ΔTCPOFODrop이 늘어난다. 버퍼가 차지 않았는데 버린 것이다."
         },
         matters: text! {
             en: "Under pressure the kernel shrinks windows and throws received data away; above the maximum it aborts connections.",
@@ -221,25 +221,24 @@ fn at_its_limit(window: &Window, limits: &Limits, questions: &mut Vec<Question>)
     )
 }
 
-/// Whether a socket dropped what it received although its buffer had room at both looks and nobody read in between.
-fn lacks_memory(kept: &Followed) -> bool {
-    let room = |mem: SkMem| mem.rmem_alloc_bytes < mem.rcvbuf_bytes / 2;
-    kept.drops_grown().unwrap_or(0) > 0 && kept.stuck() && kept.socket.skmem.is_some_and(room)
+/// Segments that were thrown away although their socket's own buffer had room, or had been given room: where the buffer itself is
+/// full, `tcp_prune_queue()` counts RcvPruned beside the drop (net/ipv4/tcp_input.c).
+fn refused(window: &Window) -> Option<u64> {
+    let [_, pruned, dropped, out_of_order] = THROWN;
+    Some(window.sum(&[dropped, out_of_order])?.saturating_sub(window.delta(pruned)?))
 }
 
-/// Data are thrown away mostly at sockets whose own buffers have room, and the host has enough: a cgroup refuses the memory,
-/// whether or not its files can be read here.
+/// Most of what is thrown away was refused by memory, not by the sockets' own buffers, and the host has enough: a cgroup is at its
+/// limit, whether or not its files can be read here.
 fn starved(window: &Window, limits: &Limits, questions: &mut Vec<Question>) -> Option<Finding> {
-    let thrown = window.sum(&THROWN)?;
-    let often = thrown as f64 >= limits.thrown_warning_count
-        && thrown as f64 / window.seconds() >= limits.thrown_warning_per_second;
-    let sockets = &window.census().filter(|_| often)?.sockets;
-    let dropping = sockets.iter().filter(|kept| kept.drops_grown().unwrap_or(0) > 0).count();
-    let lacking: Vec<_> = sockets.iter().filter(|kept| lacks_memory(kept)).collect();
-    let worst = lacking.iter().max_by_key(|kept| kept.drops_grown()).filter(|_| lacking.len() * 2 > dropping)?;
-    let socket = &worst.socket;
+    let (thrown, refused) = (window.sum(&THROWN)?, refused(window)?);
+    let often = refused as f64 >= limits.thrown_warning_count
+        && refused as f64 / window.seconds() >= limits.thrown_warning_per_second;
+    let sockets = &window.census().filter(|_| often && refused * 2 > thrown)?.sockets;
+    let dropping: Vec<_> = sockets.iter().filter(|kept| kept.drops_grown().unwrap_or(0) > 0).collect();
+    let socket = &dropping.iter().max_by_key(|kept| kept.drops_grown())?.socket;
     let owner = window.owner(socket.inode, socket.uid).or_ask(questions);
-    let (who, count) = (who(owner, socket.inode), lacking.len());
+    let (who, count) = (who(owner, socket.inode), dropping.len());
     let summary = say! {
         en: "{who}: the memory of its cgroup is at its limit; {thrown} received segments were thrown away",
         ko: "{who}: cgroup의 메모리가 한계에 이르러 받은 세그먼트 {thrown}개를 버림",
@@ -256,9 +255,11 @@ fn starved(window: &Window, limits: &Limits, questions: &mut Vec<Question>) -> O
     let mut finding = Finding::new(Severity::Warning, subject, summary);
     (finding.confidence, finding.size) = (LIKELY, thrown as f64);
     finding.cause = say! {
-        en: "{count} connections drop data although their buffers are less than half full, and TCP memory of the host is far from its limit",
-        ko: "연결 {count}개가 버퍼를 절반도 쓰지 않고도 데이터를 버리며, 호스트의 TCP 메모리에는 여유가 있음",
-        count = count
+        en: "{count} connections drop data for want of memory: {refused} segments were refused without a full receive buffer (no RcvPruned), \
+             and TCP memory of the host is far from its limit",
+        ko: "연결 {count}개가 메모리가 모자라 데이터를 버림: 수신 버퍼가 가득 차지 않았는데도(RcvPruned 없음) 세그먼트 {refused}개가 거절되었고, \
+             호스트의 TCP 메모리에는 여유가 있음",
+        count = count, refused = refused
     };
     finding.repair = vec![Advice::from(say! {
         en: "read faster, or raise the cgroup's memory.max (version 1: memory.kmem.tcp.limit_in_bytes)",
@@ -269,11 +270,12 @@ fn starved(window: &Window, limits: &Limits, questions: &mut Vec<Question>) -> O
         finding
             .evidence("thrown away", (thrown as f64, "segments"), "netns, whole window", "/proc/net/netstat")
             .evidence(
-                "drop with room in the buffer",
-                (count as f64, "sockets"),
-                "netns, both looks",
-                "sock_diag skmem",
-            ),
+                "refused by memory",
+                (refused as f64, "segments"),
+                "netns, whole window",
+                "TCPRcvQDrop + TCPOFODrop - RcvPruned",
+            )
+            .evidence("drop", (count as f64, "sockets"), "netns, both looks", "sock_diag skmem d"),
     )
 }
 
@@ -281,7 +283,7 @@ fn starved(window: &Window, limits: &Limits, questions: &mut Vec<Question>) -> O
 pub(super) mod tests {
     use super::*;
     use crate::rules::testing::{Example, Scene, last_two};
-    use crate::snapshot::{Socket, State};
+    use crate::snapshot::{SkMem, Socket, State};
 
     fn scene(pages: u64, aborted: u64) -> Scene {
         let mem = SkMem { rmem_alloc_bytes: 2_000_000, rcvbuf_bytes: 6_000_000, ..SkMem::default() };
@@ -333,21 +335,22 @@ pub(super) mod tests {
     }
 
     #[test]
-    fn drops_with_room_in_the_buffer_are_a_cgroup_whose_files_nobody_sees() {
-        let level = |thrown: u64, filled, queue_before| {
+    fn drops_without_a_full_buffer_are_a_cgroup_whose_files_nobody_sees() {
+        let level = |dropped: u64, pruned: u64| {
             let socket = |drops, queue| {
-                let mem = SkMem { rmem_alloc_bytes: filled, rcvbuf_bytes: 100_000, drops, ..SkMem::default() };
+                let mem = SkMem { rmem_alloc_bytes: 76_000, rcvbuf_bytes: 100_000, drops, ..SkMem::default() };
                 let socket = Socket::tcp(State::Established, "192.0.2.1:80", "198.51.100.7:20000");
                 socket.inode(9).queues(queue, 0).skmem(mem)
             };
             let scene = Scene::new().sysctl(TCP_MEM, "500 1000 2000").gauge(PAGES.0, 10).owner(9, 42, "web");
-            let scene = scene.grew(THROWN[2].0, thrown).kept(socket(3, queue_before), socket(3 + thrown as u32, 1448));
-            scene.build().severity(&RULE)
+            let scene = scene.grew(THROWN[2].0, dropped).grew(THROWN[1].0, pruned);
+            scene.kept(socket(3, 1448), socket(3 + dropped as u32, 60_000)).build().severity(&RULE)
         };
-        assert_eq!(level(10, 49_999, 1448), Some(Severity::Warning));
-        assert_eq!(level(9, 49_999, 1448), None, "too few");
-        assert_eq!(level(10, 50_000, 1448), None, "the buffer itself may have been full");
-        assert_eq!(level(10, 49_999, 90_000), None, "somebody has read since");
+        assert_eq!(level(10, 0), Some(Severity::Warning), "the program reads, but slowly");
+        assert_eq!(level(9, 0), None, "too few");
+        assert_eq!(level(25, 25), None, "the buffers themselves were full");
+        // 15 of 45 were refused by memory.
+        assert_eq!(level(30, 15), None);
     }
 
     #[test]

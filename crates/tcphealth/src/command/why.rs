@@ -3,6 +3,7 @@
 use std::process::ExitCode;
 
 use tcphealth_core::format::{Format, Style, finding_in_full, wrap};
+use tcphealth_core::manual::SEVERAL_WINDOWS;
 use tcphealth_core::report::{Check, Finding, Report};
 use tcphealth_core::words::Message;
 use tcphealth_core::{rules, say};
@@ -48,7 +49,15 @@ fn answer(report: &Report, rule: &str, what: &str, style: &Style) -> String {
         let checks = report.checks.iter().filter(|check| check.rule == rule);
         return checks.map(|check| none(check, style)).collect();
     }
-    pages.join("\n")
+    let several = several_windows(rule, style);
+    pages.into_iter().chain(several).collect::<Vec<_>>().join("\n")
+}
+
+/// What more windows would decide: by `check --every`, or by a recording.
+fn several_windows(rule: &str, style: &Style) -> Option<String> {
+    let words = rules::chronic_words(rule)?;
+    let lines = wrap("     ", words.get(style.lang), style.columns).join("\n");
+    Some(format!("   {} (check --every 5s)\n{lines}\n", SEVERAL_WINDOWS.get(style.lang)))
 }
 
 /// Why there is no finding, or which one explains it.
