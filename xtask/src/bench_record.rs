@@ -1,5 +1,5 @@
 //! What the README claims about the recorder, beside sadc collecting the same activities: CPU of the whole processes, started
-//! and ended together in a namespace where connections come and go, and bytes that a day would take.
+//! and ended together in a namespace where connections come and go.
 
 use std::fs;
 use std::io::{Read, Write};
@@ -17,7 +17,6 @@ use crate::bench::cpu_us;
 const SADC: &str = "/usr/lib/sysstat/sadc";
 /// Connections a second.
 const RATE: u64 = 20;
-const SECONDS_A_DAY: f64 = 86_400.0;
 
 /// Runs all three for so many seconds and prints a table: `program` is ours.
 ///
@@ -40,26 +39,18 @@ fn compare(program: &str, seconds: &str, place: &Path) -> Result<()> {
     let duration = format!("{seconds}s");
     let recorder = |store| vec![program, "record", "--duration", &duration, "--store", store];
     let contestants = [
-        ("sadc -S SNMP,IPV6", &sadc, vec![SADC, "-S", "SNMP,IPV6", "1", seconds, &sadc]),
-        ("record, the counters only", &counters, [recorder(&counters), vec!["--census", "1h"]].concat()),
-        ("record, with the sockets every 10 s", &all, recorder(&all)),
+        ("sadc -S SNMP,IPV6", vec![SADC, "-S", "SNMP,IPV6", "1", seconds, &sadc]),
+        ("record, the counters only", [recorder(&counters), vec!["--census", "1h"]].concat()),
+        ("record, with the sockets every 10 s", recorder(&all)),
     ];
-    let started = contestants.iter().map(|(_, _, words)| start(words)).collect::<Result<Vec<Child>>>()?;
-    let seconds: f64 = seconds.parse()?;
+    let started = contestants.iter().map(|(_, words)| start(words)).collect::<Result<Vec<Child>>>()?;
     let mut theirs = None;
-    println!("| {seconds} s at 1 s | CPU | | bytes a day | |\n|---|---:|---:|---:|---:|");
-    for ((name, file, _), mut child) in contestants.iter().zip(started) {
+    println!("| {seconds} s at 1 s | CPU | |\n|---|---:|---:|");
+    for ((name, words), mut child) in contestants.iter().zip(started) {
         let before = cpu_us(UsageWho::RUSAGE_CHILDREN)?;
-        ensure!(child.wait()?.success(), "{name} has failed");
+        ensure!(child.wait()?.success(), "{words:?} has failed");
         let cpu_ms = (cpu_us(UsageWho::RUSAGE_CHILDREN)? - before) / 1000.0;
-        let bytes = size(Path::new(file))? as f64 / seconds * SECONDS_A_DAY;
-        let (cpu_first, bytes_first) = *theirs.get_or_insert((cpu_ms, bytes));
-        println!(
-            "| {name} | {cpu_ms:.0} ms | {:.2} × | {:.1} MB | {:.0} × |",
-            cpu_first / cpu_ms,
-            bytes / 1e6,
-            bytes_first / bytes
-        );
+        println!("| {name} | {cpu_ms:.0} ms | {:.1} × |", cpu_ms / *theirs.get_or_insert(cpu_ms));
     }
     Ok(())
 }
@@ -67,14 +58,6 @@ fn compare(program: &str, seconds: &str, place: &Path) -> Result<()> {
 fn start(words: &[&str]) -> Result<Child> {
     let (program, arguments) = words.split_first().context("a command")?;
     Command::new(program).args(arguments).stdout(Stdio::null()).spawn().context((*program).to_owned())
-}
-
-/// Bytes of a file, or of the files of a directory.
-fn size(path: &Path) -> Result<u64> {
-    if path.is_file() {
-        return Ok(fs::metadata(path)?.len());
-    }
-    fs::read_dir(path)?.map(|file| Ok(file?.metadata()?.len())).sum()
 }
 
 /// Connections that ask, are answered and end, for as long as we live.
