@@ -81,6 +81,7 @@ impl Simulated {
             census.services.push(service);
         }
         census.services.sort_unstable_by_key(|service| service.key);
+        census.trim();
         let mut healthy = sick.clone();
         let census = healthy.census.as_mut().expect("sockets");
         census.sockets.retain(|followed| followed.socket.state != State::CloseWait);

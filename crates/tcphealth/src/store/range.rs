@@ -1,7 +1,7 @@
 //! A recording → what is compared: two ranges as they were, and all of it summed up in periods of their length.
 //!
 //! Of a range every sample of the counters is followed. Of its looks at the sockets one in each sixtieth of the range is
-//! counted, and every fifth of them is judged with the look before it: whole looks are costly to read.
+//! counted, and every tenth of them is judged with the look before it: whole looks are costly to read.
 
 use std::collections::{BTreeMap, HashMap};
 
@@ -22,7 +22,7 @@ use super::{Store, Stream};
 /// Looks of a range that are counted at most.
 const LOOKS: i64 = 60;
 /// Of so many one is judged.
-const JUDGED_EVERY: i64 = 5;
+const JUDGED_EVERY: i64 = 10;
 /// A sample is summed up when a row of sums follows it by no more than this, µs.
 const SUMMED_WITHIN_US: i64 = PERIOD_US.cast_signed() * 3 / 2;
 
