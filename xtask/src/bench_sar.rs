@@ -97,7 +97,7 @@ fn compare(title: &str, program: &str, words: &[&str]) -> Result<()> {
 }
 
 /// CPU time in µs and peak memory in kB of a command and all that it starts.
-fn cost_of(command: &[&str]) -> Result<(f64, u32)> {
+pub(crate) fn cost_of(command: &[&str]) -> Result<(f64, u32)> {
     let output = Command::new(std::env::current_exe()?).arg("bench-cost").args(command).output()?;
     let text = String::from_utf8(output.stdout)?;
     ensure!(output.status.success(), "{command:?}: {}", String::from_utf8_lossy(&output.stderr));

@@ -4,6 +4,7 @@
 pub mod bench;
 pub mod bench_record;
 pub mod bench_sar;
+pub mod bench_sockets;
 pub mod docs;
 pub mod source;
 pub mod tidy;

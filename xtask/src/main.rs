@@ -4,21 +4,22 @@
 use std::fs;
 
 use anyhow::{Context, bail};
-use xtask::{bench, bench_record, bench_sar};
+use xtask::{bench, bench_record, bench_sar, bench_sockets};
 
 fn main() -> anyhow::Result<()> {
     let words: Vec<String> = std::env::args().skip(1).collect();
     match words.iter().map(String::as_str).collect::<Vec<_>>().as_slice() {
         ["docs"] => write_docs(),
-        ["bench"] => bench::bench(),
+        ["bench"] => bench::counters(),
         ["bench-record", program, seconds] => bench_record::bench(program, seconds),
         ["bench-sar", program] => bench_sar::bench(program),
+        ["bench-sockets", program, sockets] => bench_sockets::bench(program, sockets.parse()?),
         // What bench starts to be measured, or to hold sockets.
-        ["bench-actor", number, pairs] => bench::actor(number.parse()?, pairs.parse()?),
-        ["bench-states"] => bench::states(),
-        ["bench-census"] => bench::census(),
+        ["bench-actor", number, pairs] => bench_sockets::actor(number.parse()?, pairs.parse()?),
         ["bench-cost", command @ ..] => bench_sar::cost(command),
-        _ => bail!("usage: cargo xtask docs | bench | bench-record PROGRAM SECONDS | bench-sar PROGRAM"),
+        _ => bail!(
+            "usage: cargo xtask docs | bench | bench-record PROGRAM SECONDS | bench-sar PROGRAM | bench-sockets PROGRAM NUMBER"
+        ),
     }
 }
 
