@@ -1,7 +1,7 @@
 //! Two ranges of a recording → what changed between them, the most unusual first.
 //!
 //! What is usual, the recording itself says: how far apart the same quantity was in other pairs of ranges that lie as far from
-//! each other. The formula and its reasons: docs/decisions/0012.
+//! each other. The formula and its reasons: docs/decisions/0013.
 
 mod period;
 mod unusual;

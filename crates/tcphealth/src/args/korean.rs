@@ -259,7 +259,7 @@ const TEXTS: &[(&str, &str)] = &[
          홉마다 150번, 2분 38초가 걸린다. 종료 상태: 0 문제없음, 1 문제 구간을 찾음, 3 탐침하지 못함.",
     ),
     (super::EXAMPLES, EXAMPLES),
-    (super::SOCKETS_EXAMPLES, SOCKETS_EXAMPLES),
+    (super::sockets::SOCKETS_EXAMPLES, SOCKETS_EXAMPLES),
     (super::WHY_EXAMPLES, WHY_EXAMPLES),
     (super::DIFF_EXAMPLES, DIFF_EXAMPLES),
     (super::IMPORT_EXAMPLES, IMPORT_EXAMPLES),
