@@ -91,17 +91,18 @@ fn check(window: &Window, limits: &Limits) -> Verdict {
     Verdict::Findings(vec![finding(window, limits, &flood, severity)])
 }
 
-/// SYNs that found the queue full. Without cookies the kernel drops those of unknown peers at three quarters of
+/// SYNs that found the queue full. A full accept queue keeps the half-open connections, too: what it refuses counts as
+/// TCPReqQFullDoCookies but is answered with no cookie (`tcp_conn_request()` drops it behind that). Without cookies the kernel drops those of unknown peers at three quarters of
 /// `tcp_max_syn_backlog`, and only ListenDrops counts them.
 fn refused(window: &Window, cookies: bool) -> u64 {
     if cookies {
-        return window.delta(DO_COOKIES).unwrap_or(0);
+        return window.delta(DO_COOKIES).min(window.delta(COOKIES_SENT)).unwrap_or(0);
     }
     let others = window.delta(LISTEN_DROPS).unwrap_or(0).saturating_sub(window.delta(LISTEN_OVERFLOWS).unwrap_or(0));
     others.max(window.delta(QUEUE_FULL_DROP).unwrap_or(0))
 }
 
-/// The listener that half-open connections fill.
+/// The listener that half-open connections fill, while nothing keeps them from being accepted.
 fn pressed<'a>(window: &Window<'a>, limits: &Limits, cookies: bool) -> Option<&'a Listener> {
     let backlog = window.last().sysctl_number(MAX_SYN_BACKLOG).map_or(f64::INFINITY, |max| max as f64 * 0.75);
     let most = |listener: &Listener| {
@@ -109,7 +110,13 @@ fn pressed<'a>(window: &Window<'a>, limits: &Limits, cookies: bool) -> Option<&'
         (if cookies { limit } else { limit.min(backlog) }).max(1.0)
     };
     let full = |listener: &&Listener| f64::from(listener.syn_recv) >= most(listener) * limits.syn_flood_queue_ratio;
-    window.census()?.listeners.iter().filter(full).max_by_key(|listener| listener.syn_recv)
+    window
+        .census()?
+        .listeners
+        .iter()
+        .filter(full)
+        .filter(|listener| cookies || !listener.is_full())
+        .max_by_key(|listener| listener.syn_recv)
 }
 
 /// Share of the cookies that came back: clients that are real.
@@ -255,6 +262,19 @@ pub(super) mod tests {
         assert_eq!(off(51), Some(Severity::Critical));
         let small = scene(68, 0).sysctl(SYNCOOKIES, "0").sysctl(MAX_SYN_BACKLOG, "100").grew(LISTEN_DROPS.0, 99);
         assert_eq!(small.build().severity(&RULE), Some(Severity::Critical), "0.9 · ¾ · 100 = 67.5");
+    }
+
+    #[test]
+    fn what_a_full_accept_queue_keeps_half_open_is_no_flood() {
+        let full = |syncookies| {
+            let listener = Socket::listener("0.0.0.0:80", 101, 100).inode(7);
+            let scene = Scene::new().still(&listener).owner(7, 42, "web").sysctl(SYNCOOKIES, syncookies);
+            scene.each(90, |scene, n| scene.still(&half_open(n)))
+        };
+        // 300 SYNs met both queues full, and five were answered in between.
+        let kept = full("1").grew(DO_COOKIES.0, 300).grew(COOKIES_SENT.0, 5).grew(LISTEN_OVERFLOWS.0, 295);
+        assert_eq!(kept.build().severity(&RULE), None);
+        assert_eq!(full("0").grew(LISTEN_DROPS.0, 300).build().severity(&RULE), None);
     }
 
     #[test]
