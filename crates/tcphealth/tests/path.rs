@@ -245,7 +245,7 @@ fn the_segment_that_loses_is_blamed() {
     let chain = Chain::new();
     let rule = "type filter hook prerouting priority 0; } ; add rule ip t c iif w2 numgen random mod 100 < 50 drop";
     chain.within("r2", &format!("nft \"add table ip t; add chain ip t c {{ {rule}\""));
-    let (report, status) = chain.path(&["10.91.4.2:443", "--count", "16"]);
+    let (report, status) = chain.path(&["10.91.4.2:443", "--count", "32"]);
     let blame = &report["blame"];
     assert_eq!((blame["kind"].as_str(), status), (Some("loss"), 1), "{report:#}");
     // Five percent of the time the range is wider; it always spans r1 – r2.
