@@ -1,10 +1,12 @@
 //! What changed between two times of a real recording, at the command line.
 
-use std::io::{Read, Write};
-use std::net::{TcpListener, TcpStream};
+mod leaking;
+
 use std::process::{Command, Output};
 
 use serde_json::Value;
+
+use leaking::leak;
 
 fn run(words: &[&str]) -> Output {
     let mut command = Command::new(env!("CARGO_BIN_EXE_tcphealth"));
@@ -14,20 +16,6 @@ fn run(words: &[&str]) -> Output {
 
 fn text(bytes: &[u8]) -> String {
     String::from_utf8(bytes.to_vec()).expect("UTF-8")
-}
-
-/// Connections that their clients have closed and we have not.
-fn leak(count: usize) -> (TcpListener, Vec<TcpStream>) {
-    let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
-    let accept = |_| {
-        let mut client = TcpStream::connect(listener.local_addr().expect("bound")).expect("a connection");
-        let mut server = listener.accept().expect("a connection").0;
-        server.write_all(b"x").expect("a byte is sent");
-        client.read_exact(&mut [0]).expect("a byte arrives");
-        server
-    };
-    let leaked = (0..count).map(accept).collect();
-    (listener, leaked)
 }
 
 /// From when until when the next part of a recording reaches.

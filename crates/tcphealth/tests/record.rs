@@ -1,8 +1,9 @@
 //! What was recorded is judged as it was seen, survives the death of the recorder and a full disk, and is never read wrong.
 
+mod leaking;
+
 use std::fs;
-use std::io::{BufRead, BufReader, Read, Write};
-use std::net::{TcpListener, TcpStream};
+use std::io::{BufRead, BufReader, Read};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
 use std::thread::sleep;
@@ -10,6 +11,8 @@ use std::time::{Duration, Instant};
 
 use rusqlite::{Connection, OpenFlags};
 use serde_json::Value;
+
+use leaking::leak;
 
 fn program(words: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_tcphealth"));
@@ -23,20 +26,6 @@ fn run(words: &[&str]) -> Output {
 
 fn json(output: &Output) -> Value {
     serde_json::from_slice(&output.stdout).unwrap_or_else(|error| panic!("{error}: {output:?}"))
-}
-
-/// Connections that their clients have closed and we have not, and their listener.
-fn leak(count: usize) -> (TcpListener, Vec<TcpStream>) {
-    let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
-    let accept = |_| {
-        let mut client = TcpStream::connect(listener.local_addr().expect("bound")).expect("a connection");
-        let mut server = listener.accept().expect("a connection").0;
-        server.write_all(b"x").expect("a byte is sent");
-        client.read_exact(&mut [0]).expect("a byte arrives");
-        server
-    };
-    let leaked = (0..count).map(accept).collect();
-    (listener, leaked)
 }
 
 /// What is said of this process, without what depends on when it was looked at.
