@@ -21,6 +21,8 @@ const OBJECT: &[u8] = include_bytes!("../../bpf/events.o");
 const FIELDS: &str = include_str!("../../bpf/events.fields.h");
 
 const RING_BYTES: usize = 8 << 20;
+/// The smallest that a kernel takes, which is one of its pages, whatever their size.
+const PAGE_MAX: usize = 64 << 10;
 const BIRTHS: u32 = 1 << 18;
 /// `sizeof(struct birth)`.
 const BIRTH_BYTES: u32 = 32;
@@ -83,9 +85,11 @@ impl Events {
         let places = load::offsets(&btf, &load::fields(FIELDS))?;
         let cpus = possible_cpus().next_power_of_two();
         let shared = syscall::create_shared((cpus * BLOCK_BYTES) as u32).map_err(absent)?;
-        let births = syscall::create_hash(BIRTH_BYTES, BIRTHS).map_err(absent)?;
-        let ring = Ring::create(RING_BYTES)?;
         let streamed = kinds.iter().filter(|_| told).fold(0, |bits, kind| bits | 1 << *kind as u8);
+        // Who only counts needs neither.
+        let (births, ring) = if told { (BIRTHS, RING_BYTES) } else { (1, PAGE_MAX) };
+        let births = syscall::create_hash(BIRTH_BYTES, births).map_err(absent)?;
+        let ring = Ring::create(ring)?;
         let names: BTreeSet<&str> = kinds.iter().map(|kind| tracepoint(*kind)).collect();
         let mut programs = Vec::new();
         for name in names {
