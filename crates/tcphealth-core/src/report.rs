@@ -278,6 +278,13 @@ pub enum Verdict {
     Ask(Vec<Question>),
 }
 
+/// No finding is healthy: for rules that looked at all there is, however short the window was.
+impl From<Vec<Finding>> for Verdict {
+    fn from(findings: Vec<Finding>) -> Self {
+        if findings.is_empty() { Self::Healthy(None) } else { Self::Findings(findings) }
+    }
+}
+
 /// A rule's outcome as a word.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]

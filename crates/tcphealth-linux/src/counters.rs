@@ -19,24 +19,10 @@ pub(crate) struct Tables {
     buffer: Vec<u8>,
 }
 
-/// The files, by the name a [`Table`] has.
-const FILES: [&str; 10] = [
-    "net/snmp",
-    "net/netstat",
-    "net/sockstat",
-    "net/dev",
-    "net/snmp6",
-    "net/sockstat6",
-    "net/softnet_stat",
-    "net/stat/nf_conntrack",
-    "sys/net/netfilter/nf_conntrack_count",
-    "sys/net/netfilter/nf_conntrack_max",
-];
-
 impl Tables {
     /// All of them.
     pub(crate) fn read(&mut self, source: &mut Source) -> Counters {
-        self.read_files(source, &FILES)
+        self.read_files(source, &Table::FILES)
     }
 
     /// Some of them.

@@ -10,11 +10,9 @@ use tcphealth_core::wire::rtnetlink;
 use crate::netlink::Protocol;
 use crate::source::Source;
 
-const FILE: &str = "netlink/qdiscs";
-
 /// `qdisc.eth0.fq_codel.drops`, … of every device.
 pub(crate) fn read(source: &mut Source, links: &[Interface]) -> Table {
-    let mut table = Table { file: FILE, ..Table::default() };
+    let mut table = Table { file: Table::QDISCS, ..Table::default() };
     match dump(source) {
         Ok(roots) => fill(&mut table, &roots, links),
         Err(absent) => table.absent = Some(absent),
@@ -24,7 +22,7 @@ pub(crate) fn read(source: &mut Source, links: &[Interface]) -> Table {
 
 fn dump(source: &mut Source) -> Result<Vec<(u32, Qdisc)>, Absent> {
     let mut roots = Vec::new();
-    source.dump(FILE, Protocol::Route, &rtnetlink::qdiscs_request(), &mut |kind, body, _| {
+    source.dump(Table::QDISCS, Protocol::Route, &rtnetlink::qdiscs_request(), &mut |kind, body, _| {
         if kind == rtnetlink::NEWQDISC {
             roots.extend(Some(rtnetlink::qdisc(body)?).filter(|(_, qdisc)| qdisc.root));
         }

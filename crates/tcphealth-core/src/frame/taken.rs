@@ -203,20 +203,6 @@ pub fn moment(at: &Stamp) -> Moment {
     Moment { boot_us: at.begin_ns / 1000, wall_us: at.wall_ns.div_euclid(1000) }
 }
 
-/// The tables whose names are known at build time; what a later release reads is kept as `recorded`.
-const FILES: [&str; 11] = [
-    "net/snmp",
-    "net/netstat",
-    "net/sockstat",
-    "net/dev",
-    "net/snmp6",
-    "net/sockstat6",
-    "net/softnet_stat",
-    "net/stat/nf_conntrack",
-    "sys/net/netfilter/nf_conntrack_count",
-    "sys/net/netfilter/nf_conntrack_max",
-    "netlink/qdiscs",
-];
 const ABSENT: &str = "";
 
 /// Hands on the leaves of counters: table, name, value; of a table that was not read, why.
@@ -246,7 +232,7 @@ pub fn counters<'a>(leaves: impl IntoIterator<Item = (&'a str, &'a str, Leaf)>) 
         }
     }
     let table = |(file, (names, values, absent))| Table {
-        file: FILES.into_iter().find(|known| *known == file).unwrap_or("recorded"),
+        file: Table::FILES.into_iter().chain([Table::QDISCS]).find(|known| *known == file).unwrap_or("recorded"),
         names: Arc::new(Names::new(names)),
         values,
         read_ns: 0,

@@ -1,7 +1,6 @@
 //! `abort-linger`: a program here closes connections with SO_LINGER 0, which sends a reset.
 
 use super::connecting::ACTIVE_OPENS;
-use super::judge::said;
 use super::resetting::{self, CURR_ESTAB, ON_DATA, OUT_RSTS, PASSIVE_OPENS};
 use super::{Ask, Limits, Page, Read, Rule};
 use crate::report::{Advice, Finding, Severity, Subject, Verdict};
@@ -53,12 +52,7 @@ pub static RULE: Rule = Rule {
 };
 
 fn check(window: &Window, limits: &Limits) -> Verdict {
-    let (mut questions, mut list) = (Vec::new(), Vec::new());
-    if let Some(count) = window.delta(ON_DATA).filter(|&count| count > 0) {
-        let subject = resetting::aborter(window, &mut questions);
-        list.push(finding(window, limits, count, subject));
-    }
-    said(window, limits, list, questions)
+    resetting::aborted(window, limits, ON_DATA, finding)
 }
 
 fn finding(window: &Window, limits: &Limits, count: u64, subject: Subject) -> Finding {

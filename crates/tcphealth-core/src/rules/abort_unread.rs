@@ -1,7 +1,6 @@
 //! `abort-unread`: a program here closes connections with unread data, and the kernel sends a reset instead of a FIN.
 
 use super::connecting::ACTIVE_OPENS;
-use super::judge::said;
 use super::resetting::{self, CURR_ESTAB, ON_CLOSE, OUT_RSTS, PASSIVE_OPENS};
 use super::{Ask, Limits, Page, Read, Rule};
 use crate::report::{Advice, Finding, Severity, Subject, Verdict};
@@ -54,12 +53,7 @@ pub static RULE: Rule = Rule {
 };
 
 fn check(window: &Window, limits: &Limits) -> Verdict {
-    let (mut questions, mut list) = (Vec::new(), Vec::new());
-    if let Some(count) = window.delta(ON_CLOSE).filter(|&count| count > 0) {
-        let subject = resetting::aborter(window, &mut questions);
-        list.push(finding(window, limits, count, subject));
-    }
-    said(window, limits, list, questions)
+    resetting::aborted(window, limits, ON_CLOSE, finding)
 }
 
 fn severity(limits: &Limits, per_second: f64, share: f64) -> Severity {

@@ -121,7 +121,7 @@ fn full_now(window: &Window) -> Verdict {
             finding.evidence("Recv-Q", (f64::from(listener.queue), "connections"), "listener, one look", "sock_diag")
         })
         .collect();
-    if findings.is_empty() { Verdict::Healthy(None) } else { Verdict::Findings(findings) }
+    findings.into()
 }
 
 /// The overflows of this window, by port; what must be known or is wanting is the error.

@@ -62,7 +62,7 @@ fn check(window: &Window, limits: &Limits) -> Verdict {
             (i64::from(limit) == somaxconn && low).then(|| finding(overflow, limit))
         })
         .collect();
-    if findings.is_empty() { Verdict::Healthy(None) } else { Verdict::Findings(findings) }
+    findings.into()
 }
 
 fn finding(overflow: &Overflow, limit: u32) -> Finding {

@@ -78,7 +78,7 @@ fn check(window: &Window, limits: &Limits) -> Verdict {
     if !questions.is_empty() {
         return Verdict::Ask(questions);
     }
-    if findings.is_empty() { Verdict::Healthy(None) } else { Verdict::Findings(findings) }
+    findings.into()
 }
 
 fn bound<'a>(window: &Window<'a>, ports: &Ports, used: &PortUse, limits: &Limits) -> Option<Bound<'a>> {

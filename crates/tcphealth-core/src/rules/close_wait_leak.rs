@@ -1,6 +1,8 @@
 //! `close-wait-leak`: a program read the end of its clients' connections and does not close them.
 
-use super::held::{Group, Pick, age_ms, descriptor_share, groups, is_server_side, kept_in_silence, seconds, span};
+use super::held::{
+    Group, Pick, age_ms, descriptor_share, is_server_side, kept_in_silence, seconds, span, with_processes,
+};
 use super::{Ask, Limits, Page, Read, Rule, watches_nothing};
 use crate::report::{Advice, Finding, Severity, Verdict};
 use crate::snapshot::{Followed, Listener, Process, Socket, State, TcpInfo};
@@ -53,17 +55,12 @@ const PICK: Pick = Pick {
 };
 
 fn check(window: &Window, limits: &Limits) -> Verdict {
-    let mut questions = Vec::new();
-    let groups = groups(window, &PICK, limits.close_wait_info_count as u32, &mut questions);
-    let processes: Vec<Option<&Process>> = groups
-        .iter()
-        .map(|group| group.owner.and_then(|owner| window.process(owner.pid).or_ask(&mut questions)))
-        .collect();
-    if !questions.is_empty() {
-        return Verdict::Ask(questions);
-    }
+    let groups = match with_processes(window, &PICK, limits.close_wait_info_count as u32) {
+        Ok(groups) => groups,
+        Err(questions) => return Verdict::Ask(questions),
+    };
     let findings: Vec<Finding> =
-        groups.iter().zip(processes).map(|(group, process)| finding(window, limits, group, process)).collect();
+        groups.iter().map(|(group, process)| finding(window, limits, group, *process)).collect();
     if findings.is_empty() { healthy(window) } else { Verdict::Findings(findings) }
 }
 

@@ -1,6 +1,6 @@
 //! `close-wait-pool`: a client's pool keeps connections that the server has closed.
 
-use super::held::{Group, Pick, age_ms, descriptor_share, groups, is_client_side, kept_in_silence, span};
+use super::held::{Group, Pick, age_ms, descriptor_share, is_client_side, kept_in_silence, span, with_processes};
 use super::ports::share_taken;
 use super::{Ask, Limits, Page, Read, Rule, watches_nothing};
 use crate::report::{Advice, Finding, Severity, Verdict};
@@ -51,26 +51,21 @@ const PICK: Pick = Pick {
 };
 
 fn check(window: &Window, limits: &Limits) -> Verdict {
-    let mut questions = Vec::new();
-    let groups = groups(window, &PICK, limits.close_wait_info_count as u32, &mut questions);
-    let processes: Vec<Option<&Process>> = groups
-        .iter()
-        .map(|group| group.owner.and_then(|owner| window.process(owner.pid).or_ask(&mut questions)))
-        .collect();
-    if !questions.is_empty() {
-        return Verdict::Ask(questions);
-    }
-    let of = |(group, process): (&Group, Option<&Process>)| {
-        finding(window, limits, group, share(window, &groups, group), process)
+    let groups = match with_processes(window, &PICK, limits.close_wait_info_count as u32) {
+        Ok(groups) => groups,
+        Err(questions) => return Verdict::Ask(questions),
     };
-    let findings: Vec<Finding> = groups.iter().zip(processes).map(of).collect();
-    if findings.is_empty() { Verdict::Healthy(None) } else { Verdict::Findings(findings) }
+    let of = |(group, process): &(Group, Option<&Process>)| {
+        finding(window, limits, group, share(window, &groups, group), *process)
+    };
+    let findings: Vec<Finding> = groups.iter().map(of).collect();
+    findings.into()
 }
 
 /// Their share of the process's sockets to that destination; where several processes go there, at least that.
-fn share(window: &Window, groups: &[Group], group: &Group) -> f64 {
+fn share(window: &Window, groups: &[(Group, Option<&Process>)], group: &Group) -> f64 {
     let live = window.census().and_then(|census| census.service(&group.key)).map_or(0, |service| service.states.live());
-    let others: u32 = groups.iter().filter(|other| other.key == group.key).map(|other| other.now).sum();
+    let others: u32 = groups.iter().filter(|(other, _)| other.key == group.key).map(|(other, _)| other.now).sum();
     f64::from(group.now) / f64::from(live.saturating_sub(others - group.now).max(group.now).max(1))
 }
 

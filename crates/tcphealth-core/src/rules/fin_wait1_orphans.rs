@@ -60,7 +60,7 @@ fn check(window: &Window, limits: &Limits) -> Verdict {
         findings.push(spread(all));
     }
     findings.extend(of_host(window, limits, aborted));
-    if findings.is_empty() { Verdict::Healthy(None) } else { Verdict::Findings(findings) }
+    findings.into()
 }
 
 /// In FIN_WAIT1 at both looks, with the same bytes waiting.

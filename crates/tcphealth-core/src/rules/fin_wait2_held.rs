@@ -53,7 +53,7 @@ fn check(window: &Window, limits: &Limits) -> Verdict {
         return Verdict::Ask(questions);
     }
     let findings: Vec<Finding> = groups.iter().map(|group| finding(window, limits, group)).collect();
-    if findings.is_empty() { Verdict::Healthy(None) } else { Verdict::Findings(findings) }
+    findings.into()
 }
 
 /// Their share of the live sockets of that service, and how many half-closed ones still get data.

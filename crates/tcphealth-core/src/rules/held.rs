@@ -153,6 +153,22 @@ pub(super) fn groups<'a>(
     groups
 }
 
+/// The groups and the process of each as far as it is known; or what must be known first.
+pub(super) fn with_processes<'a>(
+    window: &Window<'a>,
+    pick: &Pick,
+    enough: u32,
+) -> Result<Vec<(Group<'a>, Option<&'a Process>)>, Vec<Question>> {
+    let mut questions = Vec::new();
+    let groups = groups(window, pick, enough, &mut questions);
+    let with_process = |group: Group<'a>| {
+        let process = group.owner.and_then(|owner| window.process(owner.pid).or_ask(&mut questions));
+        (group, process)
+    };
+    let known = groups.into_iter().map(with_process).collect();
+    if questions.is_empty() { Ok(known) } else { Err(questions) }
+}
+
 /// Every service's sockets, whoever holds them.
 fn services<'a>(window: &Window<'a>, pick: &Pick) -> Vec<Group<'a>> {
     let (Some(now), Some(before)) = (window.census(), window.census_before()) else { return Vec::new() };

@@ -67,7 +67,7 @@ fn check(window: &Window, limits: &Limits) -> Verdict {
         findings.extend(alone.iter().map(of_peer));
     }
     findings.retain(|finding| finding.size >= limits.last_ack_info_count);
-    if findings.is_empty() { Verdict::Healthy(None) } else { Verdict::Findings(findings) }
+    findings.into()
 }
 
 /// Peers of one network none of which waits often enough to be a case of its own.

@@ -82,7 +82,7 @@ fn check(window: &Window, limits: &Limits) -> Verdict {
     let mut findings: Vec<Finding> = full.collect();
     findings.sort_by_key(|finding| std::cmp::Reverse(finding.severity));
     findings.truncate(FINDINGS_MAX);
-    if findings.is_empty() { Verdict::Healthy(None) } else { Verdict::Findings(findings) }
+    findings.into()
 }
 
 fn queue(window: &Window, peer: &PeerLoss) -> Option<Queue> {

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use super::held::{Group, Pick, groups, seconds};
+use super::held::{Group, Pick, seconds, with_processes};
 use super::{Ask, Limits, Page, Read, Rule, watches_nothing};
 use crate::report::{Advice, Finding, Severity, Verdict};
 use crate::snapshot::{Followed, Process, Socket, State, TcpInfo};
@@ -66,18 +66,13 @@ fn unread(followed: &Followed) -> bool {
 }
 
 fn check(window: &Window, limits: &Limits) -> Verdict {
-    let mut questions = Vec::new();
-    let groups = groups(window, &PICK, 1, &mut questions);
-    let processes: Vec<Option<&Process>> = groups
-        .iter()
-        .map(|group| group.owner.and_then(|owner| window.process(owner.pid).or_ask(&mut questions)))
-        .collect();
-    if !questions.is_empty() {
-        return Verdict::Ask(questions);
-    }
+    let groups = match with_processes(window, &PICK, 1) {
+        Ok(groups) => groups,
+        Err(questions) => return Verdict::Ask(questions),
+    };
     let findings: Vec<Finding> =
-        groups.iter().zip(processes).map(|(group, process)| finding(window, limits, group, process)).collect();
-    if findings.is_empty() { Verdict::Healthy(None) } else { Verdict::Findings(findings) }
+        groups.iter().map(|(group, process)| finding(window, limits, group, *process)).collect();
+    findings.into()
 }
 
 /// Since when nothing has arrived any more, ms.

@@ -1,6 +1,6 @@
 //! `requests-unread`: a program accepted connections whose requests nobody reads, and the clients have given up.
 
-use super::held::{Group, Pick, age_ms, groups, is_server_side, kept_in_silence, span};
+use super::held::{Group, Pick, age_ms, is_server_side, kept_in_silence, span, with_processes};
 use super::{Ask, Hides, Limits, Page, Read, Rule, Shared, watches_nothing};
 use crate::report::{Advice, Finding, Severity, Verdict};
 use crate::snapshot::{Followed, Process, Socket, State, TcpInfo};
@@ -58,18 +58,13 @@ fn unread(followed: &Followed) -> bool {
 }
 
 fn check(window: &Window, limits: &Limits) -> Verdict {
-    let mut questions = Vec::new();
-    let groups = groups(window, &PICK, limits.requests_unread_info_count as u32, &mut questions);
-    let processes: Vec<Option<&Process>> = groups
-        .iter()
-        .map(|group| group.owner.and_then(|owner| window.process(owner.pid).or_ask(&mut questions)))
-        .collect();
-    if !questions.is_empty() {
-        return Verdict::Ask(questions);
-    }
+    let groups = match with_processes(window, &PICK, limits.requests_unread_info_count as u32) {
+        Ok(groups) => groups,
+        Err(questions) => return Verdict::Ask(questions),
+    };
     let findings: Vec<Finding> =
-        groups.iter().zip(processes).map(|(group, process)| finding(window, limits, group, process)).collect();
-    if findings.is_empty() { Verdict::Healthy(None) } else { Verdict::Findings(findings) }
+        groups.iter().map(|(group, process)| finding(window, limits, group, *process)).collect();
+    findings.into()
 }
 
 fn severity(window: &Window, limits: &Limits, group: &Group) -> Severity {

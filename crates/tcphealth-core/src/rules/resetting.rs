@@ -4,10 +4,11 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 
 use super::connecting;
+use super::judge::said;
 use super::wording;
 use super::{Limits, held};
 use crate::catalog::Counter;
-use crate::report::{Finding, Severity, Subject, SubjectKind};
+use crate::report::{Finding, Severity, Subject, SubjectKind, Verdict};
 use crate::snapshot::{ClosedSocket, Endpoint, Heard, Packet, PacketKind, Question, Service, ServiceKey, State, Watch};
 use crate::window::Window;
 
@@ -197,9 +198,24 @@ fn heard_seconds(window: &Window, watch: Watch) -> f64 {
     if seconds > 0.0 { seconds } else { window.seconds() }
 }
 
+/// What a rule says of a counter of connections that a program here ended with a reset.
+pub(super) fn aborted(
+    window: &Window,
+    limits: &Limits,
+    counter: Counter,
+    finding: fn(&Window, &Limits, u64, Subject) -> Finding,
+) -> Verdict {
+    let (mut questions, mut list) = (Vec::new(), Vec::new());
+    if let Some(count) = window.delta(counter).filter(|&count| count > 0) {
+        let subject = aborter(window, &mut questions);
+        list.push(finding(window, limits, count, subject));
+    }
+    said(window, limits, list, questions)
+}
+
 /// The program that ends connections with resets: by those heard, by the sockets that died, or because there is only one
 /// listener. Asks for its process.
-pub(super) fn aborter(window: &Window, questions: &mut Vec<Question>) -> Subject {
+fn aborter(window: &Window, questions: &mut Vec<Question>) -> Subject {
     let Some(key) = sender(window) else { return Subject::default() };
     let census = window.census();
     let (inode, uid) = match key {

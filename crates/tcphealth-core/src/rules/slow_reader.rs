@@ -42,7 +42,7 @@ fn check(window: &Window, limits: &Limits) -> Verdict {
     let Some(census) = window.census() else { return Verdict::Healthy(None) };
     let slow = |followed: &Followed| limited(window, followed).is_some_and(|share| share >= limits.slow_reader_ratio);
     let findings: Vec<Finding> = by_peer(census, slow).iter().map(|peer| finding(window, peer)).collect();
-    if findings.is_empty() { Verdict::Healthy(None) } else { Verdict::Findings(findings) }
+    findings.into()
 }
 
 /// Share of its busy time in which the peer's window held a moving socket up; `None` when it was busy for less than half of

@@ -57,7 +57,7 @@ fn check(window: &Window, limits: &Limits) -> Verdict {
     }
     let findings: Vec<Finding> =
         listeners.iter().filter_map(|(local, waiting)| finding(census, limits, *local, waiting)).collect();
-    if findings.is_empty() { Verdict::Healthy(None) } else { Verdict::Findings(findings) }
+    findings.into()
 }
 
 fn finding(census: &Census, limits: &Limits, local: Endpoint, waiting: &[&Followed]) -> Option<Finding> {

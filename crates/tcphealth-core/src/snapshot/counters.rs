@@ -46,6 +46,22 @@ pub struct Table {
 }
 
 impl Table {
+    /// The files under `/proc` that are read, by the name their table has.
+    pub const FILES: [&'static str; 10] = [
+        "net/snmp",
+        "net/netstat",
+        "net/sockstat",
+        "net/dev",
+        "net/snmp6",
+        "net/sockstat6",
+        "net/softnet_stat",
+        "net/stat/nf_conntrack",
+        "sys/net/netfilter/nf_conntrack_count",
+        "sys/net/netfilter/nf_conntrack_max",
+    ];
+    /// The table of the queues of the interfaces, which rtnetlink answers.
+    pub const QDISCS: &'static str = "netlink/qdiscs";
+
     /// The value of a name, if this table has it.
     pub fn get(&self, name: &str) -> Option<u64> {
         self.values.get(*self.names.index.get(name)?).copied()
