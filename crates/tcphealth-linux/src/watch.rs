@@ -30,7 +30,7 @@ const DESTROY_GROUPS: u32 = 1 << 0 | 1 << 2;
 /// How often the listeners are looked at.
 const LISTENERS_EVERY: Duration = Duration::from_millis(100);
 /// The kernel tells of a death from a worker: so long after the end it is waited for what is on its way.
-const LINGER: Duration = Duration::from_millis(20);
+pub(crate) const LINGER: Duration = Duration::from_millis(20);
 
 /// Listening, until it is stopped.
 #[derive(Debug)]
@@ -184,7 +184,8 @@ impl Ears {
     }
 }
 
-fn open_destroyed() -> Result<Netlink, Errno> {
+/// Hears of the TCP sockets of the calling thread's namespace that are destroyed, with their tcp_info.
+pub(crate) fn open_destroyed() -> Result<Netlink, Errno> {
     let netlink = Netlink::open(Protocol::SockDiag, DESTROY_GROUPS)?;
     // Forced where we may; else as much as net.core.rmem_max allows.
     setsockopt(&netlink, sockopt::RcvBufForce, &RECEIVE_BUFFER_BYTES)
@@ -192,7 +193,8 @@ fn open_destroyed() -> Result<Netlink, Errno> {
     Ok(netlink)
 }
 
-fn refusal(watch: Watch, errno: Errno) -> Absent {
+/// Why this could not be listened to.
+pub(crate) fn refusal(watch: Watch, errno: Errno) -> Absent {
     match watch {
         Watch::Closed | Watch::Listeners => absent(errno, "sock_diag", "CAP_NET_ADMIN"),
         Watch::Resets | Watch::IcmpErrors | Watch::SynAcks => absent(errno, "packet socket", "CAP_NET_RAW"),

@@ -264,7 +264,7 @@ fn a_life_is_told_by_both_its_ends_with_their_processes() {
         assert_eq!(lives.len(), 2, "{told:?}");
         for (is_server, event, life) in lives {
             let (closer, sent, received) = if is_server { (Closer::Peer, 30, 1000) } else { (Closer::Us, 1000, 30) };
-            assert_eq!(life.closer(event.state), closer, "{event:?}");
+            assert_eq!(life.closer(event.state), Some(closer), "{event:?}");
             // bytes_acked counts our SYN, and our FIN when it was acknowledged.
             assert!((sent..=sent + 2).contains(&life.bytes_acked), "{event:?}");
             assert!((received..=received + 1).contains(&life.bytes_received), "{event:?}");

@@ -85,7 +85,8 @@ pub(crate) enum Command {
     Sockets(SocketsArgs),
     /// What happens to connections now: retransmissions, resets, failed connects, lives, state changes, drops.
     ///
-    /// It needs CAP_BPF and CAP_PERFMON, which root has. Exit status: 0 done, 1 not permitted or not possible here.
+    /// It needs CAP_BPF and CAP_PERFMON, which root has; without them anybody hears lives, and CAP_NET_RAW resets. Exit status: 0
+    /// done, 1 not permitted or not possible here.
     Trace(TraceArgs),
     /// What can be seen on this host, with which privilege, and what is missing.
     Doctor(DoctorArgs),

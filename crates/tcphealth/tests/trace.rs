@@ -98,7 +98,7 @@ fn the_filter_takes_one_end_and_an_interrupt_sums_up() {
         kill(Pid::from_raw(child.id().cast_signed()), Signal::SIGINT).unwrap();
         let summary = next(&mut lines);
         assert_eq!((&summary["event"], &summary["lives"]), (&"summary".into(), &2.into()), "{summary}");
-        assert_eq!(summary["lost"], serde_json::json!({ "untold": 0, "forgotten": 0, "missed": 0 }));
+        assert_eq!(summary["lost"], serde_json::json!({ "untold": 0, "forgotten": 0, "missed": 0, "overruns": 0 }));
         assert_eq!(child.wait().unwrap().code(), Some(0));
     });
 }

@@ -2,13 +2,16 @@
 #![expect(clippy::unwrap_used, reason = "a test that panics fails, as it should")]
 
 use std::fs::{self, Permissions};
+use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{TcpListener, TcpStream};
 use std::os::unix::fs::PermissionsExt;
 use std::os::unix::process::CommandExt;
-use std::process::{Command, Output};
+use std::process::{Child, Command, Output, Stdio};
 
 use nix::sched::{CloneFlags, unshare};
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
 use serde_json::Value;
 
 /// `nobody`, who has no capability.
@@ -117,11 +120,114 @@ fn an_ordinary_user_counts_by_sock_diag_what_root_counts_by_a_pinned_program() {
 
 #[test]
 fn an_ordinary_user_is_told_what_events_need() {
+    if !nix::unistd::geteuid().is_root() {
+        return println!("not run: needs root to become somebody who may less");
+    }
     let home = installed();
-    let output = run(&home, &["trace", "--duration", "100ms"]);
-    if nix::unistd::geteuid().is_root() || output.status.code() != Some(0) {
+    for (words, need) in [
+        (["trace", "retransmit"].as_slice(), "CAP_BPF and CAP_PERFMON"),
+        (&["trace", "reset"], "CAP_NET_RAW"),
+        (&["trace", "life", "state", "established"], "a filter by state"),
+    ] {
+        let output = run(&home, words);
         let told = String::from_utf8(output.stderr).unwrap();
         assert_eq!(output.status.code(), Some(1), "{told}");
-        assert!(told.lines().count() == 1 && told.contains("CAP_BPF and CAP_PERFMON"), "{told}");
+        assert!(told.lines().count() == 1 && told.contains(need), "{told}");
     }
+}
+
+/// `nobody` with these capabilities traces in a namespace of its own, which is gone with the thread.
+fn traced(caps: &'static [&str], words: &'static [&str], test: fn(&mut Child, &mut dyn FnMut() -> Value)) {
+    let trace = move || {
+        if unshare(CloneFlags::CLONE_NEWNET).is_err() {
+            assert!(std::env::var_os("TCPHEALTH_ALL_TESTS").is_none(), "needs CAP_SYS_ADMIN");
+            return println!("not run: needs CAP_SYS_ADMIN");
+        }
+        assert!(Command::new("ip").args(["link", "set", "lo", "up"]).status().unwrap().success());
+        let home = installed();
+        let mut command = Command::new("setpriv");
+        command
+            .args(["--reuid=65534", "--regid=65534", "--clear-groups"])
+            .args(caps)
+            .arg(home.path().join("tcphealth"));
+        command.arg("trace").args(words).args(["--format", "json"]).stdout(Stdio::piped());
+        let mut child = command.spawn().unwrap();
+        let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
+        test(&mut child, &mut || serde_json::from_str(&lines.next().unwrap().unwrap()).unwrap());
+        assert_eq!(child.wait().unwrap().code(), Some(0));
+    };
+    std::thread::spawn(trace).join().unwrap();
+}
+
+fn signal(child: &Child, signal: Signal) {
+    kill(Pid::from_raw(child.id().cast_signed()), signal).unwrap();
+}
+
+/// A connection over which the client sends so much, and that it closes.
+fn sent(listener: &TcpListener, data: &[u8]) -> String {
+    let mut client = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
+    let mut server = listener.accept().unwrap().0;
+    client.write_all(data).unwrap();
+    server.read_exact(&mut vec![0; data.len()]).unwrap();
+    let local = client.local_addr().unwrap().to_string();
+    drop(client);
+    server.read_to_end(&mut Vec::new()).unwrap();
+    local
+}
+
+#[test]
+fn an_ordinary_user_hears_lives_and_is_told_what_is_missing() {
+    traced(&[], &["--count", "2"], |_, next| {
+        let head = next();
+        assert_eq!((&head["source"], &head["kinds"]), (&"overheard".into(), &serde_json::json!(["life"])), "{head}");
+        assert!(head["unseen"][0]["why"].as_str().unwrap().contains("CAP_BPF"), "{head}");
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        TcpStream::connect("127.0.0.1:9").unwrap_err();
+        let local = sent(&listener, &[1; 1000]);
+        let (one, other) = (next(), next());
+        let (client, server) = if one["local"] == local { (one, other) } else { (other, one) };
+        assert_eq!((&client["remote"], &server["remote"]), (&server["local"], &client["local"]));
+        // bytes_acked counts the SYN and the FIN, bytes_received the FIN.
+        let figure = |life: &Value, name: &str| life[name].as_u64().unwrap();
+        assert_eq!([figure(&client, "bytes_acked"), figure(&server, "bytes_received")], [1002, 1001]);
+        assert!(figure(&client, "rtt_us") > 0 && figure(&client, "total_retrans") == 0, "{client}");
+        assert!(client["lasted_us"].is_u64() && server["lasted_us"].is_u64(), "one side sent nothing: {client}");
+        for life in [client, server] {
+            assert!(life["state"].is_null() && life["closed_by"].is_null() && life["pid"].is_null(), "{life}");
+        }
+        let summary = next();
+        assert_eq!((&summary["lives"], &summary["active_opens"]), (&2.into(), &Value::Null), "{summary}");
+    });
+}
+
+#[test]
+fn what_an_ordinary_user_could_not_hear_is_counted() {
+    traced(&[], &["life", "--summary"], |child, next| {
+        next();
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        signal(child, Signal::SIGSTOP);
+        (0..2000).for_each(|_| drop(sent(&listener, b"x")));
+        signal(child, Signal::SIGCONT);
+        signal(child, Signal::SIGINT);
+        let summary = next();
+        let figure = |value: &Value| value.as_u64().unwrap();
+        let (lives, overruns) = (figure(&summary["lives"]), figure(&summary["lost"]["overruns"]));
+        assert!(lives > 0 && (lives < 4000) == (overruns > 0), "{summary}");
+    });
+}
+
+#[test]
+fn who_may_hear_packets_hears_resets() {
+    let caps = &["--inh-caps=+net_raw", "--ambient-caps=+net_raw"];
+    traced(caps, &["reset", "--count", "2"], |_, next| {
+        assert_eq!(next()["source"], "overheard");
+        let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+        TcpStream::connect(port).unwrap_err();
+        let (sent, received) = (next(), next());
+        assert_eq!((&sent["direction"], &received["direction"]), (&"sent".into(), &"received".into()));
+        assert_eq!((&sent["local"], &received["remote"]), (&port.to_string().into(), &port.to_string().into()));
+        assert!(sent["reason"].is_null() && received["state"].is_null(), "{sent} {received}");
+        let summary = next();
+        assert_eq!((&summary["resets_received"], &summary["lost"]["overruns"]), (&1.into(), &0.into()), "{summary}");
+    });
 }

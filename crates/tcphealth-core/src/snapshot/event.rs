@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::{Endpoint, State};
+use super::{Endpoint, State, TcpInfo};
 
 /// Something that happened.
 #[derive(Clone, Debug, PartialEq)]
@@ -13,7 +13,7 @@ pub struct Event {
     pub local: Endpoint,
     /// The peer's end.
     pub remote: Endpoint,
-    /// The state of the socket; before the event, if that changed it. CLOSE where there is no socket.
+    /// The state of the socket; before the event, if that changed it. CLOSE where there is no socket, or it was not told.
     pub state: State,
     /// The program that did it, where one did and the kernel could tell.
     pub program: Option<Program>,
@@ -88,9 +88,9 @@ pub enum Attempt {
 /// A connection at its end.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Life {
-    /// Since its first SYN, ns; `None` when that was before we listened.
+    /// Since its first SYN, ns; `None` when that was before we listened. See also [`Life::at_its_end`].
     pub lasted_ns: Option<u64>,
-    /// errno of its end, 0 when it was closed in order or by us.
+    /// errno of its end, 0 when it was closed in order or by us, or that is not known.
     pub error: i32,
     /// `bytes_acked`: sent and acknowledged; the SYN and the FIN count one each.
     pub bytes_acked: u64,
@@ -119,16 +119,38 @@ pub enum Closer {
 const ECONNRESET: i32 = 104;
 
 impl Life {
-    /// Who closed first, by the last state before CLOSE.
-    pub fn closer(&self, last: State) -> Closer {
-        match last {
+    /// Who closed first, by the last state before CLOSE; `None` where that was not told.
+    pub fn closer(&self, last: State) -> Option<Closer> {
+        Some(match last {
+            State::Close => return None,
             State::FinWait1 | State::FinWait2 | State::TimeWait => Closer::Us,
             State::CloseWait | State::LastAck => Closer::Peer,
             State::Closing => Closer::Both,
             _ if self.error == 0 => Closer::Us,
             _ if self.error == ECONNRESET => Closer::Peer,
             _ => Closer::Nobody,
-        }
+        })
+    }
+
+    /// What the tcp_info of a socket that is destroyed tells of its connection; `None` when there was none: it listened, or its
+    /// connect failed.
+    ///
+    /// The clocks of `tcpi_last_data_sent` and `tcpi_last_data_recv` are set when it is established and again by data: where one
+    /// side sent none, its clock tells how long the connection lasted, in ms.
+    pub fn at_its_end(info: &TcpInfo) -> Option<Self> {
+        let idle = |segments: Option<u32>, since_ms: Option<u32>| since_ms.filter(|_| segments == Some(0));
+        let lasted_ms = idle(info.data_segs_in(), info.last_data_recv())
+            .or_else(|| idle(info.data_segs_out(), info.last_data_sent()));
+        let life = Self {
+            lasted_ns: lasted_ms.map(|ms| u64::from(ms) * 1_000_000),
+            error: 0,
+            bytes_acked: info.bytes_acked()?,
+            bytes_received: info.bytes_received()?,
+            rtt_us: info.rtt()?,
+            total_retrans: info.total_retrans()?,
+        };
+        // Who opened has its SYN acknowledged; who was opened to has measured its SYN-ACK.
+        (life.bytes_acked > 0 || life.bytes_received > 0 || life.rtt_us > 0).then_some(life)
     }
 }
 
@@ -161,6 +183,9 @@ pub struct EventCounts {
     pub forgotten: u64,
     /// Events that are not even counted: they interrupted the program that counts them.
     pub missed: u64,
+    /// How often a queue was full (ENOBUFS), or how many packets it did not take: at least one event each is neither told nor
+    /// counted.
+    pub overruns: u64,
 }
 
 impl EventCounts {
@@ -208,12 +233,43 @@ mod tests {
 
     #[test]
     fn the_last_state_tells_who_closed_first() {
-        let closer = |last, error| Life { error, ..Life::default() }.closer(last);
+        let closer = |last, error| Life { error, ..Life::default() }.closer(last).unwrap();
         assert_eq!([closer(State::FinWait2, 0), closer(State::FinWait1, 110)], [Closer::Us; 2]);
         assert_eq!([closer(State::LastAck, 0), closer(State::CloseWait, 32)], [Closer::Peer; 2]);
         assert_eq!([closer(State::Closing, 0), closer(State::Established, 110)], [Closer::Both, Closer::Nobody]);
         // An abort: by us it leaves no error, by the peer it does.
         assert_eq!([closer(State::Established, 0), closer(State::Established, 104)], [Closer::Us, Closer::Peer]);
+    }
+
+    #[test]
+    fn a_state_that_was_not_told_tells_nothing() {
+        assert_eq!(Life::default().closer(State::Close), None);
+    }
+
+    #[test]
+    fn tcp_info_at_the_end_tells_of_connections_only() {
+        // include/uapi/linux/tcp.h: little words at their offsets.
+        let info = |words: &[(usize, u32)]| {
+            let mut bytes = [0; 280];
+            for &(at, word) in words {
+                bytes[at..at + 4].copy_from_slice(&word.to_ne_bytes());
+            }
+            Life::at_its_end(&TcpInfo::new(&bytes))
+        };
+        assert_eq!((info(&[]), info(&[(100, 6)])), (None, None));
+        let sent_alone = [(52, 7000), (44, 10), (68, 345), (100, 2), (120, 1001), (156, 5)];
+        let life = Life {
+            lasted_ns: Some(7_000_000_000),
+            error: 0,
+            bytes_acked: 1001,
+            bytes_received: 0,
+            rtt_us: 345,
+            total_retrans: 2,
+        };
+        assert_eq!(info(&sent_alone), Some(life));
+        // Data both ways has set both clocks anew.
+        let both_ways = info(&[(44, 10), (52, 20), (68, 345), (128, 9), (152, 1), (156, 5)]);
+        assert_eq!(both_ways.map(|life| (life.lasted_ns, life.bytes_received)), Some((None, 9)));
     }
 
     #[test]

@@ -131,6 +131,7 @@ pub fn counts(count: impl Fn(usize) -> u64) -> EventCounts {
         untold: (904..912).map(&count).sum(),
         forgotten: count(912),
         missed: 0,
+        overruns: 0,
     }
 }
 

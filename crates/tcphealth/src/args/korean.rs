@@ -164,9 +164,10 @@ const TEXTS: &[(&str, &str)] = &[
     ),
     (
         "What happens to connections now: retransmissions, resets, failed connects, lives, state changes, drops.\n\nIt needs \
-         CAP_BPF and CAP_PERFMON, which root has. Exit status: 0 done, 1 not permitted or not possible here.",
+         CAP_BPF and CAP_PERFMON, which root has; without them anybody hears lives, and CAP_NET_RAW resets. Exit status: 0 \
+         done, 1 not permitted or not possible here.",
         "지금 연결에 일어나는 일: 재전송, RST, 실패한 connect, 연결의 일생, 상태 변화, 버린 패킷.\n\nCAP_BPF와 \
-         CAP_PERFMON이 필요하다(root에는 있음). 종료 상태: 0 끝남, 1 권한이 없거나 이 호스트에서 할 수 없음.",
+         CAP_PERFMON이 필요하다(root에는 있음). 없으면 life는 누구나, reset은 CAP_NET_RAW로 본다. 종료 상태: 0 끝남, 1 권한이 없거나 이 호스트에서 할 수 없음.",
     ),
     (
         "One of retransmit, reset, connect, life, state, drop (the first four unless given); then which sockets, in the \

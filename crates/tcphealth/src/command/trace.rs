@@ -3,14 +3,13 @@
 use std::collections::BTreeSet;
 use std::io::{self, BufWriter, Write};
 use std::process::ExitCode;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
-use tcphealth_core::rules::reason_of;
 use tcphealth_core::say;
-use tcphealth_core::snapshot::{Absent, Event, EventCounts};
+use tcphealth_core::snapshot::{Event, EventCounts};
 use tcphealth_core::wire::events::Kind;
 use tcphealth_core::words::Message;
-use tcphealth_linux::{Events, Host};
+use tcphealth_linux::Host;
 
 use super::check;
 use super::sockets::{Ends, Filter};
@@ -20,13 +19,12 @@ use crate::stop::Stop;
 
 mod line;
 mod names;
+mod source;
 mod summary;
 
 use line::Lines;
 use names::Names;
-
-/// How often the kernel's ring is emptied.
-const TICK: Duration = Duration::from_millis(100);
+use source::Source;
 
 /// What may be asked for, and the kinds of events behind each word.
 const WORDS: [(&str, &[Kind]); 6] = [
@@ -42,6 +40,7 @@ const USUAL: usize = 4;
 
 /// What is wanted.
 struct Wish {
+    is_named: bool,
     words: Vec<&'static str>,
     kinds: BTreeSet<Kind>,
     filter: Filter,
@@ -53,16 +52,26 @@ impl Wish {
         let filter = if named.is_some() { words.get(1..).unwrap_or_default() } else { words };
         let wanted: Vec<_> = named.map_or_else(|| WORDS.iter().take(USUAL).collect(), |named| vec![named]);
         Ok(Self {
+            is_named: named.is_some(),
             words: wanted.iter().map(|(word, _)| *word).collect(),
             kinds: wanted.iter().flat_map(|(_, kinds)| kinds.iter().copied()).collect(),
             filter: Filter::parse(filter)?,
         })
     }
+
+    /// Forgets what this does not tell.
+    fn keep(&mut self, source: &Source) {
+        let is_told = |word: &&str| {
+            let kinds = WORDS.iter().find(|(name, _)| name == word).map(|(_, kinds)| *kinds);
+            kinds.is_some_and(|kinds| kinds.iter().all(|kind| source.tells(*kind)))
+        };
+        self.words.retain(is_told);
+    }
 }
 
 /// Prints until it is enough.
 pub(crate) fn run(args: &TraceArgs, speech: &Speech) -> anyhow::Result<ExitCode> {
-    let wish = match Wish::parse(&args.words) {
+    let mut wish = match Wish::parse(&args.words) {
         Ok(wish) => wish,
         Err(error) => {
             speech::complain(&Complaint(error).into(), speech.lang);
@@ -73,12 +82,16 @@ pub(crate) fn run(args: &TraceArgs, speech: &Speech) -> anyhow::Result<ExitCode>
     let mut host = check::host(None, args.netns.as_deref(), None)?;
     let identity = host.identity()?;
     let told = !args.summary || !wish.filter.is_everything();
-    let events = Events::open(identity.netns, &wish.kinds, told).map_err(|absent| impossible(&absent))?;
-    let lines = Lines::new(args.format, events.reasons().clone(), speech.lang);
+    let source = Source::open(identity.netns, &wish.kinds, (wish.is_named, told))?;
+    if !source.has_states() && wish.filter.asks_state() {
+        return Err(source::no_states().into());
+    }
+    wish.keep(&source);
+    let lines = Lines::new(args.format, &source, speech.lang);
     let mut trace =
-        Trace { args, wish, host, events, lines, names: Names::default(), taken: EventCounts::default(), told: 0 };
+        Trace { args, wish, host, source, lines, names: Names::default(), taken: EventCounts::default(), told: 0 };
     let mut out = BufWriter::new(io::stdout().lock());
-    let done = trace.run(&stop, &mut out, identity.netns);
+    let done = trace.announce(identity.netns, speech.columns, &mut out).and_then(|()| trace.run(&stop, &mut out));
     match done.map_err(anyhow::Error::downcast::<io::Error>) {
         Err(Ok(error)) => speech::ignore_broken_pipe(Err(error))?,
         Err(Err(error)) => return Err(error),
@@ -87,21 +100,12 @@ pub(crate) fn run(args: &TraceArgs, speech: &Speech) -> anyhow::Result<ExitCode>
     Ok(ExitCode::SUCCESS)
 }
 
-/// Why nothing can be told, and what can be had instead.
-fn impossible(absent: &Absent) -> Complaint {
-    Complaint(say! {
-        en: "events are told by programs in the kernel: {why} (root, or CAP_BPF and CAP_PERFMON, on Linux 6.1 or later with CONFIG_DEBUG_INFO_BTF); without them `check`, `states` and `sockets` still work",
-        ko: "이벤트는 커널 안의 프로그램이 알려 준다: {why} (CONFIG_DEBUG_INFO_BTF가 켜진 Linux 6.1 이상에서 root, 또는 CAP_BPF와 CAP_PERFMON 필요). 없어도 `check`, `states`, `sockets`는 쓸 수 있음";
-        why = reason_of(absent)
-    })
-}
-
 /// One run.
 struct Trace<'a> {
     args: &'a TraceArgs,
     wish: Wish,
     host: Host,
-    events: Events,
+    source: Source,
     lines: Lines,
     names: Names,
     /// What the filter took, counted.
@@ -110,20 +114,28 @@ struct Trace<'a> {
 }
 
 impl Trace<'_> {
-    fn run(&mut self, stop: &Stop, out: &mut dyn Write, netns: u64) -> anyhow::Result<()> {
-        let begin = Instant::now();
-        let left = |begin: Instant| self.args.duration.map_or(TICK, |time| time.saturating_sub(begin.elapsed()));
+    /// Says what will be told, and what cannot.
+    fn announce(&self, netns: u64, columns: usize, out: &mut dyn Write) -> anyhow::Result<()> {
         if self.args.format == TextOrJson::Json {
-            line::head(&self.wish.words, netns, out)?;
-            out.flush()?;
-        } else {
-            eprintln!("{}", promise(&self.wish.words).get(self.lines.lang));
+            line::head(&self.wish.words, netns, &self.source, out)?;
+            return Ok(out.flush()?);
         }
+        let lang = self.lines.lang;
+        eprintln!("{}", promise(&self.wish.words).get(lang));
+        for line in self.source.unseen_lines(lang, columns) {
+            eprintln!("{line}");
+        }
+        Ok(())
+    }
+
+    fn run(&mut self, stop: &Stop, out: &mut dyn Write) -> anyhow::Result<()> {
+        let (begin, tick) = (Instant::now(), self.source.tick());
+        let left = |begin: Instant| self.args.duration.map_or(tick, |time| time.saturating_sub(begin.elapsed()));
         loop {
             let time = left(begin);
-            let stopped = stop.within(time.min(TICK).as_nanos() as u64)?;
+            let stopped = stop.within(time.min(tick).as_nanos() as u64)?;
             if stopped || left(begin).is_zero() {
-                self.events.stop();
+                self.source.stop();
             }
             self.tell(out)?;
             out.flush()?;
@@ -131,13 +143,15 @@ impl Trace<'_> {
                 break;
             }
         }
-        self.events.stop();
+        self.source.stop();
         let seconds = begin.elapsed().as_secs_f64();
         let summary = summary::Summary {
             seconds,
             words: &self.wish.words,
             counts: &self.counts(),
-            reasons: self.events.reasons(),
+            has_opens: self.source.has_states()
+                && (self.wish.filter.is_everything() || self.wish.kinds.contains(&Kind::State)),
+            reasons: &self.source.reasons(),
         };
         match self.args.format {
             TextOrJson::Text => out.write_all(summary.text(self.lines.lang).as_bytes())?,
@@ -154,7 +168,7 @@ impl Trace<'_> {
     fn tell(&mut self, out: &mut dyn Write) -> io::Result<()> {
         let mut taken: Vec<Event> = Vec::new();
         let (filter, counts) = (&self.wish.filter, &mut self.taken);
-        self.events.read(&mut |event| {
+        self.source.read(&mut |event| {
             if filter.takes_ends(&Ends { state: event.state, local: event.local, remote: event.remote }) {
                 counts.add(&event);
                 taken.push(event);
@@ -176,11 +190,12 @@ impl Trace<'_> {
 
     /// Of what was asked for: the kernel's own counts where that is everything.
     fn counts(&self) -> EventCounts {
-        let all = self.events.counts();
+        let all = self.source.counts();
         if self.wish.filter.is_everything() {
             return all;
         }
-        EventCounts { untold: all.untold, forgotten: all.forgotten, missed: all.missed, ..self.taken.clone() }
+        let EventCounts { untold, forgotten, missed, overruns, .. } = all;
+        EventCounts { untold, forgotten, missed, overruns, ..self.taken.clone() }
     }
 }
 

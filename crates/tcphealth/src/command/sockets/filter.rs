@@ -98,6 +98,11 @@ impl Filter {
         self.expression.is_none()
     }
 
+    /// Whether the state decides at all.
+    pub(crate) fn asks_state(&self) -> bool {
+        self.states != ALL || self.expression.as_ref().is_some_and(Expression::asks_state)
+    }
+
     /// Every socket in these states (bits of [`State::bit`]).
     pub(crate) fn of(states: u32) -> Self {
         Self { states, expression: None }
@@ -133,6 +138,15 @@ impl Expression {
             Self::Port(side, compare, port) => compare.holds(ends.of(*side).port, *port),
             Self::Address(side, place) => place.holds(ends.of(*side)),
             Self::State(states) => states & ends.state.bit() != 0,
+        }
+    }
+
+    fn asks_state(&self) -> bool {
+        match self {
+            Self::And(a, b) | Self::Or(a, b) => a.asks_state() || b.asks_state(),
+            Self::Not(a) => a.asks_state(),
+            Self::State(_) => true,
+            Self::Port(..) | Self::Address(..) => false,
         }
     }
 }

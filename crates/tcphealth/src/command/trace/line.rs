@@ -13,12 +13,15 @@ use tcphealth_core::words::{Lang, Text};
 use tcphealth_linux::{Reasons, boot_ns};
 
 use super::names::{Named, Names};
+use super::source::{self, Source};
 use crate::args::TextOrJson;
 
 /// Writes events.
 pub(super) struct Lines {
     format: TextOrJson,
     reasons: Reasons,
+    /// Whether events know the state of their socket.
+    has_states: bool,
     pub(super) lang: Lang,
     /// What the clock showed when the host was booted.
     booted: Timestamp,
@@ -32,7 +35,8 @@ struct Object<'a> {
     event: &'static str,
     local: String,
     remote: String,
-    state: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    state: Option<&'static str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pid: Option<u32>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -75,8 +79,12 @@ struct More<'a> {
 }
 
 /// The first line for programs.
-pub(super) fn head(words: &[&str], netns: u64, out: &mut dyn Write) -> io::Result<()> {
-    writeln!(out, "{}", json!({ "schema": "tcphealth.trace/1", "netns": netns, "kinds": words }))
+pub(super) fn head(words: &[&str], netns: u64, source: &Source, out: &mut dyn Write) -> io::Result<()> {
+    let unseen: Vec<_> = source.unseen().iter().map(|unseen| source::json(unseen, Lang::En)).collect();
+    let head = json!({
+        "schema": "tcphealth.trace/1", "netns": netns, "kinds": words, "source": source.name(), "unseen": unseen,
+    });
+    writeln!(out, "{head}")
 }
 
 /// An errno by its name.
@@ -111,10 +119,16 @@ pub(super) fn reason(words: &std::collections::BTreeMap<u32, String>, number: u3
     words.get(&number).map_or("?", String::as_str)
 }
 
+/// `word: more`, or the word alone.
+fn told(word: Text, more: Option<&str>, lang: Lang) -> String {
+    more.map_or_else(|| word.get(lang).to_owned(), |more| format!("{}: {more}", word.get(lang)))
+}
+
 impl Lines {
-    pub(super) fn new(format: TextOrJson, reasons: Reasons, lang: Lang) -> Self {
+    pub(super) fn new(format: TextOrJson, source: &Source, lang: Lang) -> Self {
         let up = SignedDuration::from_nanos(boot_ns().cast_signed());
-        Self { format, reasons, lang, booted: Timestamp::now() - up, zone: TimeZone::system() }
+        let (reasons, has_states) = (source.reasons(), source.has_states());
+        Self { format, reasons, has_states, lang, booted: Timestamp::now() - up, zone: TimeZone::system() }
     }
 
     /// One event.
@@ -131,6 +145,10 @@ impl Lines {
 
     fn at(&self, event: &Event) -> Timestamp {
         self.booted + SignedDuration::from_nanos(event.at_ns.cast_signed())
+    }
+
+    fn state(&self, event: &Event) -> Option<&'static str> {
+        self.has_states.then(|| event.state.name())
     }
 
     fn text(&self, event: &Event, named: Option<Named<'_>>, out: &mut dyn Write) -> io::Result<()> {
@@ -155,11 +173,11 @@ impl Lines {
             Happening::Retransmit { segments } => write!(out, "{} ×{segments}", event.state),
             Happening::RetransmitSynAck => write!(out, "{} ×1", event.state),
             Happening::ResetSent { reason: number } => {
-                let sent = text! { en: "sent", ko: "보냄" }.get(self.lang);
-                write!(out, "{sent}: {}", reason(&self.reasons.resets, *number))
+                let reason = self.reasons.resets.get(number).map(String::as_str);
+                out.write_all(told(text! { en: "sent", ko: "보냄" }, reason, self.lang).as_bytes())
             }
             Happening::ResetReceived => {
-                write!(out, "{}: {}", text! { en: "received", ko: "받음" }.get(self.lang), event.state)
+                out.write_all(told(text! { en: "received", ko: "받음" }, self.state(event), self.lang).as_bytes())
             }
             Happening::State { to } => write!(out, "{} → {to}", event.state),
             Happening::Connect { attempt, took_ns } => {
@@ -175,10 +193,15 @@ impl Lines {
         if let Some(lasted) = life.lasted_ns {
             write!(out, "{:.3} s ", lasted as f64 / 1e9)?;
         }
-        let Life { bytes_acked, bytes_received, total_retrans, .. } = life;
-        let rtt = f64::from(life.rtt_us) / 1e3;
-        write!(out, "↑{bytes_acked} ↓{bytes_received} rtt {rtt:.3} ms retrans {total_retrans}, ")?;
-        out.write_all(closed(life.closer(event.state)).get(self.lang).as_bytes())?;
+        let Life { bytes_acked, bytes_received, total_retrans, rtt_us, .. } = life;
+        write!(out, "↑{bytes_acked} ↓{bytes_received} ")?;
+        if *rtt_us > 0 {
+            write!(out, "rtt {:.3} ms ", f64::from(*rtt_us) / 1e3)?;
+        }
+        write!(out, "retrans {total_retrans}")?;
+        if let Some(closer) = life.closer(event.state) {
+            write!(out, ", {}", closed(closer).get(self.lang))?;
+        }
         if life.error == 0 { Ok(()) } else { write!(out, " {}", errno(life.error)) }
     }
 
@@ -188,7 +211,7 @@ impl Lines {
             event: word(&event.what),
             local: event.local.to_string(),
             remote: event.remote.to_string(),
-            state: event.state.name(),
+            state: self.state(event),
             pid: named.map(|named| named.pid),
             comm: named.map(|named| named.comm),
             named_by: named.map(|named| named.by),
@@ -203,7 +226,8 @@ impl Lines {
             Happening::Retransmit { segments } => More { segments: Some(*segments), ..none },
             Happening::RetransmitSynAck => More { segments: Some(1), ..none },
             Happening::ResetSent { reason: number } => {
-                More { direction: Some("sent"), reason: Some(reason(&self.reasons.resets, *number)), ..none }
+                let reason = self.reasons.resets.get(number).map(String::as_str);
+                More { direction: Some("sent"), reason, ..none }
             }
             Happening::ResetReceived => More { direction: Some("received"), ..none },
             Happening::State { to } => More { to: Some(to.name()), ..none },
@@ -217,7 +241,7 @@ impl Lines {
                 bytes_received: Some(life.bytes_received),
                 rtt_us: Some(life.rtt_us).filter(|rtt| *rtt > 0),
                 total_retrans: Some(life.total_retrans),
-                closed_by: Some(closer(life.closer(event.state))),
+                closed_by: life.closer(event.state).map(closer),
                 error: (life.error != 0).then(|| errno(life.error)),
                 ..none
             },

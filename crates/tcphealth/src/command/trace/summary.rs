@@ -23,6 +23,8 @@ pub(super) struct Summary<'a> {
     pub(super) words: &'a [&'static str],
     /// What was counted.
     pub(super) counts: &'a EventCounts,
+    /// Whether these know how many connections were opened.
+    pub(super) has_opens: bool,
     /// The kernel's words.
     pub(super) reasons: &'a Reasons,
 }
@@ -39,7 +41,7 @@ impl Summary<'_> {
             let _ = writeln!(text, "  {} {words}", pad(title.get(lang), TITLE));
         };
         let counts = self.counts;
-        if self.has("connect") || self.has("life") || self.has("state") {
+        if self.has_opens && (self.has("connect") || self.has("life") || self.has("state")) {
             row(text! { en: "opened", ko: "연결 시작" }, self.opened().get(lang).to_owned());
         }
         if self.has("connect") {
@@ -91,7 +93,7 @@ impl Summary<'_> {
 
     /// What this cannot account for.
     fn lost(&self) -> Vec<Message> {
-        let EventCounts { untold, forgotten, missed, .. } = self.counts;
+        let EventCounts { untold, forgotten, missed, overruns, .. } = self.counts;
         let all = [
             (
                 untold,
@@ -114,6 +116,13 @@ impl Summary<'_> {
                     ko: "유실: 이벤트 {n}개는 세는 프로그램 도중에 끼어들어 세지 못함", n = missed
                 },
             ),
+            (
+                overruns,
+                say! {
+                    en: "lost: the kernel's queue was full {n} times; what came then is neither told nor counted",
+                    ko: "유실: 커널의 큐가 {n}번 가득 참. 그때 온 것은 알리지도 세지도 못함", n = overruns
+                },
+            ),
         ];
         all.into_iter().filter(|(count, _)| **count > 0).map(|(_, words)| words).collect()
     }
@@ -123,7 +132,7 @@ impl Summary<'_> {
         let counts = self.counts;
         let mut object = json!({
             "event": "summary", "seconds": self.seconds,
-            "lost": { "untold": counts.untold, "forgotten": counts.forgotten, "missed": counts.missed },
+            "lost": { "untold": counts.untold, "forgotten": counts.forgotten, "missed": counts.missed, "overruns": counts.overruns },
         });
         let mut put = |name: &str, value: Value| object.as_object_mut().map(|object| object.insert(name.into(), value));
         let map = |list: Vec<(String, u64)>| {
@@ -132,7 +141,7 @@ impl Summary<'_> {
         let named = |counts: &BTreeMap<u32, u64>, words: &BTreeMap<u32, String>| {
             map(counts.iter().map(|(number, count)| (reason(words, *number).to_owned(), *count)).collect())
         };
-        if self.has("connect") || self.has("life") || self.has("state") {
+        if self.has_opens && (self.has("connect") || self.has("life") || self.has("state")) {
             put("active_opens", counts.active_opens().into());
             put("passive_opens", counts.passive_opens().into());
         }
