@@ -22,6 +22,8 @@ pub(crate) use deep::DeepWalk;
 pub use events::{Events, Reasons};
 pub(crate) use holders::holders;
 pub use pin::{DIRECTORY as PINNED_IN, is_pinned, remove as unpin};
+#[cfg(test)]
+pub(crate) use walk::tests::population;
 pub(crate) use walk::{Walk, Want};
 pub use walk::{pin, try_walk};
 

@@ -7,8 +7,8 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use tcphealth_core::snapshot::{
-    Absent, Answer, Answers, Census, Counters, Fold, Identity, Marks, Question, SYSCTLS, Snapshot, Socket, Sysctls,
-    Watch,
+    Absent, Answer, Answers, Census, Counters, Fold, Identity, Interface, Marks, Question, SYSCTLS, Snapshot, Socket,
+    Sysctls, Watch,
 };
 use tcphealth_core::wire::hash_walk::{OWNER, PROGRESS, QUEUES};
 use tcphealth_core::wire::sock_diag::{Code, Family, INFO};
@@ -22,6 +22,10 @@ use crate::sockets::{self, Request};
 use crate::source::Source;
 use crate::watch::Listening;
 use crate::{Error, Holders, answer, netns, qdiscs};
+
+mod together;
+
+pub use together::{Hosts, Member};
 
 /// The kernel's default of `ip_local_port_range`, where it may not be read.
 const PORT_RANGE: (u16, u16) = (32_768, 60_999);
@@ -72,6 +76,15 @@ pub struct Host {
     walker: Option<Walker>,
     /// Whether it read those of the look before.
     walked_before: bool,
+}
+
+/// What a look has read before the sockets.
+#[derive(Debug)]
+struct Begun {
+    identity: Identity,
+    sysctls: Sysctls,
+    interfaces: Result<Vec<Interface>, Absent>,
+    counters: Counters,
 }
 
 /// A program in the kernel that reads the sockets of a look, for one host or for many that look one after the other. Of tcp_info it
@@ -209,18 +222,30 @@ impl Host {
     /// # Errors
     /// The copy could not be written, or what was saved is damaged.
     pub fn look(&mut self, pass: Pass<'_>) -> Result<(Snapshot, Marks), Error> {
+        let begun = self.begin()?;
+        let census = self.census(pass, port_range(&begun.sysctls));
+        self.end(begun, census)
+    }
+
+    /// Everything of a look but the sockets.
+    fn begin(&mut self) -> Result<Begun, Error> {
         self.source.begin()?;
         let identity = identity(&mut self.source);
         let sysctls = sysctls(&mut self.source);
         let interfaces = self.links.read(&mut self.source, self.sys);
         let mut counters = self.counters();
         counters.tables.push(qdiscs::read(&mut self.source, interfaces.as_deref().unwrap_or_default()));
-        let (census, marks) = match self.census(pass, port_range(&sysctls)) {
+        Ok(Begun { identity, sysctls, interfaces, counters })
+    }
+
+    fn end(&mut self, begun: Begun, census: Result<(Census, Marks), Absent>) -> Result<(Snapshot, Marks), Error> {
+        let (census, marks) = match census {
             Ok((census, marks)) => (Ok(census), marks),
             Err(absent) => (Err(absent), Marks::default()),
         };
         self.before_ns = Some(self.source.begin_ns());
         let at = self.source.end()?;
+        let Begun { identity, sysctls, interfaces, counters } = begun;
         Ok((Snapshot { identity, at, counters, sysctls, interfaces, census }, marks))
     }
 

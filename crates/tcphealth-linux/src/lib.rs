@@ -28,7 +28,7 @@ pub use answer::Holders;
 pub use bpf::{Events, PINNED_IN, Reasons, is_pinned, pin, try_walk, unpin};
 pub use clock::boot_ns;
 pub use error::{Error, Reason};
-pub use host::{Brief, Host, Pass, Walker, Watcher};
+pub use host::{Brief, Host, Hosts, Member, Pass, Walker, Watcher};
 pub use netns::{Namespace, Namespaces};
 pub use overheard::Overheard;
 pub use own::Cost;

@@ -25,7 +25,10 @@ const SOCKETS: &str = "netlink/sockets";
 const TEXTS: [(&str, &str); 2] = [("net/tcp", "proc/net/tcp"), ("net/tcp6", "proc/net/tcp6")];
 
 /// Everything but listeners and CLOSE, which are sockets without a connection: bound or never used.
-const CONNECTED: u32 = sock_diag::ALL_STATES & !State::Listen.bit() & !State::Close.bit();
+pub(crate) const CONNECTED: u32 = sock_diag::ALL_STATES & !State::Listen.bit() & !State::Close.bit();
+
+/// What a census wants of each.
+const ATTRIBUTES: u8 = sock_diag::INFO | sock_diag::SKMEMINFO;
 
 /// A dump that the kernel calls interrupted is taken again so often before it is used as it is.
 const RETRIES: u32 = 2;
@@ -101,9 +104,7 @@ pub(crate) fn census_by_walk(
     mut fold: Fold<'_>,
     walk: &mut DeepWalk,
 ) -> Result<(Census, Marks), Absent> {
-    let attributes = sock_diag::INFO | sock_diag::SKMEMINFO;
-    let listeners = Request { states: State::Listen.bit(), attributes, family: sock_diag::Family::Both, code: None };
-    visit(source, LISTENERS, listeners, &mut |socket| fold.add(socket))?;
+    listeners(source, &mut fold)?;
     if walk.visit(CONNECTED, &mut |socket| fold.add(socket))? {
         fold.interrupted();
     }
@@ -129,12 +130,17 @@ pub(crate) fn census(source: &mut Source, fold: &Fold<'_>) -> Result<(Census, Ma
     Err(Absent::NotAsked)
 }
 
-fn pass(source: &mut Source, fold: &mut Fold<'_>) -> Result<bool, Absent> {
+/// The first part of a census: who listens in the namespace of the calling thread. Whatever its number, the host's connections are
+/// not gone through for it.
+pub(crate) fn listeners(source: &mut Source, fold: &mut Fold<'_>) -> Result<bool, Absent> {
     let family = sock_diag::Family::Both;
-    let attributes = sock_diag::INFO | sock_diag::SKMEMINFO;
-    let listeners = Request { states: State::Listen.bit(), attributes, family, code: None };
-    let interrupted = visit(source, LISTENERS, listeners, &mut |socket| fold.add(socket))?;
-    let others = Request { states: CONNECTED, attributes, family, code: None };
+    let request = Request { states: State::Listen.bit(), attributes: ATTRIBUTES, family, code: None };
+    visit(source, LISTENERS, request, &mut |socket| fold.add(socket))
+}
+
+fn pass(source: &mut Source, fold: &mut Fold<'_>) -> Result<bool, Absent> {
+    let interrupted = listeners(source, fold)?;
+    let others = Request { states: CONNECTED, attributes: ATTRIBUTES, family: sock_diag::Family::Both, code: None };
     Ok(interrupted | visit(source, SOCKETS, others, &mut |socket| fold.add(socket))?)
 }
 

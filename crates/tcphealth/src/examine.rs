@@ -19,7 +19,7 @@ const QUESTIONS_MAX: usize = 64;
 /// Time for a round of answers.
 pub(crate) const ANSWER_BUDGET: Duration = Duration::from_millis(500);
 /// Rounds of questions: who, then what of them.
-const ROUNDS: usize = 2;
+pub(crate) const ROUNDS: usize = 2;
 
 /// How often it is seen whether there is something to listen to.
 const PEEK_EVERY: Duration = Duration::from_secs(1);
@@ -103,22 +103,43 @@ pub(crate) type Find<'a> = dyn FnMut(BTreeSet<Question>, &mut Answers) -> anyhow
 pub(crate) fn settle(
     (first, second): (&Snapshot, Option<&Snapshot>),
     history: &mut History,
-    (mut answers, limits): (Answers, &Limits),
+    (answers, limits): (Answers, &Limits),
     find: &mut Find<'_>,
 ) -> anyhow::Result<(Report, Answers)> {
+    let mut answers = answers;
     for _ in 0..ROUNDS {
-        let asked = judge(&window(first, second, &answers)?, history, limits).asked();
-        let new: BTreeSet<Question> = asked.into_iter().filter(|asked| !answers.contains_key(asked)).collect();
-        if new.is_empty() {
+        let asked = asked((first, second), history, &answers, limits)?;
+        if asked.is_empty() {
             break;
         }
-        find(new.into_iter().take(QUESTIONS_MAX).collect(), &mut answers)?;
+        find(asked, &mut answers)?;
     }
-    let window = window(first, second, &answers)?;
+    let report = conclude((first, second), history, &answers, limits)?;
+    Ok((report, answers))
+}
+
+/// What the rules ask and is not known yet.
+pub(crate) fn asked(
+    (first, second): (&Snapshot, Option<&Snapshot>),
+    history: &History,
+    answers: &Answers,
+    limits: &Limits,
+) -> anyhow::Result<BTreeSet<Question>> {
+    let asked = judge(&window(first, second, answers)?, history, limits).asked();
+    Ok(asked.into_iter().filter(|asked| !answers.contains_key(asked)).take(QUESTIONS_MAX).collect())
+}
+
+/// The verdict on what is known.
+pub(crate) fn conclude(
+    (first, second): (&Snapshot, Option<&Snapshot>),
+    history: &mut History,
+    answers: &Answers,
+    limits: &Limits,
+) -> anyhow::Result<Report> {
+    let window = window(first, second, answers)?;
     let judgement = judge(&window, history, limits);
     history.add(&window, &judgement);
-    let report = summary(&window, judgement, limits);
-    Ok((report, answers))
+    Ok(summary(&window, judgement, limits))
 }
 
 /// Waits until `end`, on the boot clock, and calls `peek` each second before. A look takes its time, too: the next one begins

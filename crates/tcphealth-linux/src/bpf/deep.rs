@@ -51,23 +51,45 @@ impl DeepWalk {
         Ok(Self { walk, deep, hz: clock.hz })
     }
 
+    /// The same with a program that cannot be run.
+    #[cfg(test)]
+    pub(crate) fn failing(self) -> Self {
+        Self { walk: self.walk.failing(), ..self }
+    }
+
     /// Hands every wanted socket but listeners to `each`, of the namespace of the calling thread. The answer tells whether some
     /// buckets would not stand still.
     pub(crate) fn visit(&mut self, states: u32, each: &mut dyn FnMut(&Socket)) -> Result<bool, Absent> {
+        self.records(states, false, &mut |socket, _| each(socket))
+    }
+
+    /// The same of all namespaces that share its table, each with the inode of its own.
+    pub(crate) fn visit_all(&mut self, states: u32, each: &mut dyn FnMut(&Socket, u32)) -> Result<bool, Absent> {
+        self.records(states, true, each)
+    }
+
+    /// Which table that is; a namespace may have one of its own.
+    pub(crate) fn table(&mut self) -> Result<u64, Absent> {
+        self.walk.head()
+    }
+
+    fn records(&mut self, states: u32, everywhere: bool, each: &mut dyn FnMut(&Socket, u32)) -> Result<bool, Absent> {
         let states = states & !State::Listen.bit();
-        let want = Want { states, parts: 0, everywhere: false };
+        let want = Want { states, parts: 0, everywhere };
         let (mut socket, deep, hz) = (Socket::default(), &self.deep, self.hz);
         self.walk.records(want, &mut |record, memory| {
             let told = deep.parse(record, Jiffies { now: now(memory), hz }, &mut socket);
-            if told.is_some() && states & socket.state.bit() != 0 {
-                each(&socket);
+            if let Some(netns) = told
+                && states & socket.state.bit() != 0
+            {
+                each(&socket, netns);
             }
         })
     }
 }
 
 fn now(memory: &Memory) -> u64 {
-    u64::from(memory.word(JIFFIES_AT)) | u64::from(memory.word(JIFFIES_AT + 4)) << 32
+    memory.double_word(JIFFIES_AT)
 }
 
 #[cfg(test)]

@@ -68,6 +68,11 @@ impl Memory {
         unsafe { self.at.add(at).cast::<u32>().read_volatile() }
     }
 
+    /// Two of them, the lower half first, as the objects have them.
+    pub(super) fn double_word(&self, at: usize) -> u64 {
+        u64::from(self.word(at)) | u64::from(self.word(at + 4)) << 32
+    }
+
     /// Writes one.
     pub(super) fn put(&mut self, at: usize, word: u32) {
         debug_assert!(at + 4 <= self.layout.records_at);

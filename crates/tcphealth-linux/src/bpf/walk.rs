@@ -22,6 +22,7 @@ const FIELDS: &str = include_str!("../../bpf/walk.fields.h");
 
 /// `struct shared` in bpf/walk.c.
 const LAYOUT: Layout = Layout { records_at: 424, records: 16_384, record_bytes: RECORD_BYTES };
+const HEAD_AT: usize = 40;
 const PLACES_AT: usize = 264;
 /// Buckets of a run: 0.2 to 0.4 ms, for a kernel without preemption cannot interrupt it.
 const CHUNK: u32 = 512;
@@ -136,6 +137,12 @@ impl Walk {
             interrupted |= self.table(false, want, each)?;
         }
         Ok(interrupted)
+    }
+
+    /// Where in the kernel's memory the connections of the calling thread's namespace are: namespaces that share a table share this.
+    pub(super) fn head(&mut self) -> Result<u64, Absent> {
+        self.run(false, Want { states: 0, parts: 0, everywhere: false }, 0, 0)?;
+        Ok(self.memory.double_word(HEAD_AT))
     }
 
     fn table(&mut self, listeners: bool, want: Want, each: &mut dyn FnMut(&[u8], &Memory)) -> Result<bool, Absent> {

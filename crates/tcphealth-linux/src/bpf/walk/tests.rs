@@ -83,7 +83,7 @@ fn pair(listener: &TcpListener, to: SocketAddr) -> (TcpStream, TcpStream) {
 }
 
 /// Sockets of every kind that stands still: with unread data, closed by one side, by both, not accepted, of both families.
-pub(in crate::bpf) fn population() -> (Vec<TcpListener>, Vec<TcpStream>) {
+pub(crate) fn population() -> (Vec<TcpListener>, Vec<TcpStream>) {
     let (mut listeners, mut streams) = (Vec::new(), Vec::new());
     for address in ["127.0.0.1:0", "[::1]:0", "[::]:0"] {
         let listener = TcpListener::bind(address).unwrap();

@@ -1,8 +1,7 @@
 //! `check --netns all`: a look at every network namespace of the host, one window for all, and a second look at each.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::process::ExitCode;
-use std::thread;
 use std::time::{Duration, Instant};
 
 use tcphealth_core::format::Format;
@@ -11,12 +10,12 @@ use tcphealth_core::rules::{History, Limits};
 use tcphealth_core::snapshot::{Answers, Marks, Snapshot};
 use tcphealth_core::wire::sock_diag::ALL_STATES;
 use tcphealth_core::{say, text};
-use tcphealth_linux::{Brief, Host, Namespace, Namespaces, Pass, Walker, boot_ns};
+use tcphealth_linux::{Brief, Host, Hosts, Member, Namespace, Namespaces, Pass, boot_ns};
 
 use super::WINDOW;
 use crate::args::CheckArgs;
 use crate::config;
-use crate::examine::{self, ANSWER_BUDGET, Ears, Meanwhile, settle};
+use crate::examine::{self, Ears, Meanwhile, ROUNDS};
 use crate::progress::Progress;
 use crate::speech::{self, Complaint, Speech};
 
@@ -51,103 +50,71 @@ pub(super) fn run(args: &CheckArgs, format: Format, speech: &Speech) -> anyhow::
 
 fn survey(window: Duration, limits: &Limits, meanwhile: &mut dyn Meanwhile) -> anyhow::Result<Survey> {
     let found = Namespaces::find();
-    let mut unseen: Vec<Unseen> = without_a_way_in(&found).into_iter().collect();
+    let unseen: Vec<Unseen> = without_a_way_in(&found).into_iter().chain(too_many(found.left_out)).collect();
     let begin = Duration::from_nanos(boot_ns());
-    let (mut looked, mut closed) = (Vec::new(), 0);
-    let walker = Walker::default();
-    for namespace in found.open {
-        match Looked::first(namespace, walker.clone())? {
-            Some(place) => looked.push(place),
-            None => closed += 1,
-        }
-    }
-    unseen.extend(not_permitted(closed, found.refused));
-    unseen.extend(too_many(found.left_out));
-    examine::pass(begin + window, meanwhile, &mut || listen(&mut looked, limits))?;
-    let seen: Vec<Seen> = looked.into_iter().map(|place| place.second(window)).collect::<anyhow::Result<_>>()?;
-    let deadline = Instant::now() + ANSWERS_BUDGET;
-    let places = seen.into_iter().map(|seen| seen.judged(limits, deadline)).collect::<anyhow::Result<_>>()?;
+    let (mut hosts, closed) = Hosts::within(found.open);
+    let unseen: Vec<Unseen> = unseen.into_iter().chain(not_permitted(closed, found.refused)).collect();
+    let first_pass = vec![Pass::First; hosts.members().len()];
+    let firsts = hosts.look(&first_pass, Duration::ZERO)?;
+    let mut ears: Vec<Ears> = firsts.iter().map(|_| Ears::default()).collect();
+    examine::pass(begin + window, meanwhile, &mut || listen(&mut hosts, &firsts, &mut ears, limits))?;
+    let second_pass: Vec<Pass<'_>> = firsts.iter().map(|(_, marks)| Pass::Second(marks)).collect();
+    let seconds = hosts.look(&second_pass, window)?;
+    let answers = heard(&mut hosts, ears)?;
+    let looks = firsts.iter().zip(&seconds).map(|((first, _), (second, _))| (first, Some(second))).collect();
+    let places = Cases { looks, answers }.judged(&mut hosts, limits)?;
     Ok(Survey::new(places, unseen))
 }
 
-/// A namespace after the first look at it.
-struct Looked {
-    namespace: Namespace,
-    host: Host,
-    first: Snapshot,
-    marks: Marks,
-    ears: Ears,
+/// Two looks at each namespace, and what is known of each beside.
+struct Cases<'a> {
+    looks: Vec<(&'a Snapshot, Option<&'a Snapshot>)>,
+    answers: Vec<Answers>,
 }
 
-impl Looked {
-    /// `None` when it may not be entered.
-    fn first(namespace: Namespace, walker: Walker) -> anyhow::Result<Option<Self>> {
-        if !enter(&namespace) {
-            return Ok(None);
+impl Cases<'_> {
+    /// As [`examine::settle`] does it, but the questions of all are answered together.
+    fn judged(mut self, hosts: &mut Hosts, limits: &Limits) -> anyhow::Result<Vec<Place>> {
+        let deadline = Instant::now() + ANSWERS_BUDGET;
+        for _ in 0..ROUNDS {
+            let asked = self.each(|looks, answers| examine::asked(looks, &History::default(), answers, limits))?;
+            if asked.iter().all(BTreeSet::is_empty) {
+                break;
+            }
+            hosts.answer(&asked, &mut self.answers, deadline.saturating_duration_since(Instant::now()))?;
         }
-        let mut host = Host::within(&namespace).walking(walker);
-        let (first, marks) = host.look(Pass::First)?;
-        host.rest();
-        Ok(Some(Self { namespace, host, first, marks, ears: Ears::default() }))
-    }
-
-    /// Not before its own window has ended: the first looks may have taken longer.
-    fn second(mut self, window: Duration) -> anyhow::Result<Seen> {
-        let end = Duration::from_nanos(self.first.at.begin_ns) + window;
-        thread::sleep(end.saturating_sub(Duration::from_nanos(boot_ns())));
-        enter(&self.namespace);
-        let (second, _) = self.host.look(Pass::Second(&self.marks))?;
-        let heard = self.ears.stop(&mut self.host)?;
-        self.host.rest();
-        Ok(Seen { namespace: self.namespace, host: self.host, first: self.first, second, heard })
-    }
-}
-
-/// A namespace after both looks.
-struct Seen {
-    namespace: Namespace,
-    host: Host,
-    first: Snapshot,
-    second: Snapshot,
-    heard: Answers,
-}
-
-impl Seen {
-    fn judged(mut self, limits: &Limits, deadline: Instant) -> anyhow::Result<Place> {
-        enter(&self.namespace);
-        let report = self.report(limits, deadline)?;
-        Ok(Place { name: self.namespace.name, kind: self.namespace.kind, report })
-    }
-
-    fn report(&mut self, limits: &Limits, deadline: Instant) -> anyhow::Result<Report> {
-        let (host, heard) = (&mut self.host, std::mem::take(&mut self.heard));
-        let mut find = |asked, answers: &mut Answers| {
-            let left = deadline.saturating_duration_since(Instant::now());
-            Ok(host.answer(&asked, answers, left.min(ANSWER_BUDGET))?)
+        let reports = self.each(|looks, answers| examine::conclude(looks, &mut History::default(), answers, limits))?;
+        let place = |(member, report): (&mut Member, Report)| {
+            let Namespace { name, kind, .. } = &member.namespace;
+            Place { name: name.clone(), kind, report }
         };
-        let looks = (&self.first, Some(&self.second));
-        let (report, _) = settle(looks, &mut History::default(), (heard, limits), &mut find)?;
-        Ok(report)
+        Ok(hosts.members().iter_mut().zip(reports).map(place).collect())
+    }
+
+    fn each<T>(
+        &self,
+        work: impl Fn((&Snapshot, Option<&Snapshot>), &Answers) -> anyhow::Result<T>,
+    ) -> anyhow::Result<Vec<T>> {
+        self.looks.iter().zip(&self.answers).map(|(looks, answers)| work(*looks, answers)).collect()
     }
 }
 
-/// Whether we are there now. Ours is never left when no other may be entered.
-fn enter(namespace: &Namespace) -> bool {
-    namespace.enter().is_ok() || namespace.is_own
-}
-
-fn listen(looked: &mut [Looked], limits: &Limits) -> anyhow::Result<()> {
-    let mut heard = looked.iter().filter(|place| place.ears.are_open()).count();
-    for place in looked {
-        if place.ears.are_open() || heard < HEARD_MAX {
-            enter(&place.namespace);
-            let were_open = place.ears.are_open();
-            place.ears.peek(&mut place.host, &place.first, limits)?;
-            place.host.rest();
-            heard += usize::from(place.ears.are_open() && !were_open);
+fn listen(hosts: &mut Hosts, firsts: &[(Snapshot, Marks)], ears: &mut [Ears], limits: &Limits) -> anyhow::Result<()> {
+    let mut open = ears.iter().filter(|ears| ears.are_open()).count();
+    for ((member, (first, _)), ears) in hosts.members().iter_mut().zip(firsts).zip(ears) {
+        if ears.are_open() || open < HEARD_MAX {
+            member.enter();
+            let were_open = ears.are_open();
+            ears.peek(&mut member.host, first, limits)?;
+            member.host.rest();
+            open += usize::from(ears.are_open() && !were_open);
         }
     }
     Ok(())
+}
+
+fn heard(hosts: &mut Hosts, ears: Vec<Ears>) -> anyhow::Result<Vec<Answers>> {
+    hosts.members().iter_mut().zip(ears).map(|(member, ears)| ears.stop(&mut member.host)).collect()
 }
 
 /// Namespaces that the kernel's tables show sockets of, and that neither a process nor a mount leads to.
