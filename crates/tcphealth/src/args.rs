@@ -289,6 +289,9 @@ pub(crate) struct WhyArgs {
 /// What `states` needs.
 #[derive(Debug, Args)]
 pub(crate) struct StatesArgs {
+    /// Draw it again and again, with how many sockets move along each line a second; every second unless a time is given.
+    #[arg(long, value_name = "TIME", num_args = 0..=1, default_missing_value = "1s", value_parser = duration, conflicts_with_all = ["from", "at"])]
+    pub(crate) watch: Option<Duration>,
     /// How to print them.
     #[arg(long, value_name = "FORMAT", default_value = "text")]
     pub(crate) format: TextOrJson,

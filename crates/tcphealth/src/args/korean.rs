@@ -73,6 +73,10 @@ const TEXTS: &[(&str, &str)] = &[
         "기록이 있는 곳. 지정하지 않으면 기본 위치. 기록기가 쓰는 동안에는 넣을 수 없음",
     ),
     ("Judge a recording moment after moment", "기록을 시점마다 차례로 판정한다"),
+    (
+        "Draw it again and again, with how many sockets move along each line a second; every second unless a time is given",
+        "되풀이해 그리고 선마다 초당 몇 개의 소켓이 옮겨 가는지 적는다. 간격을 주지 않으면 1초마다",
+    ),
     ("The recording; the usual place unless given", "기록이 있는 곳. 지정하지 않으면 기본 위치"),
     (
         "The first moment: '2026-11-21 03:00', 'yesterday 03:00', -2h; local time unless UTC stands behind it",

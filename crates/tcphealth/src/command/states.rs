@@ -8,13 +8,18 @@ use tcphealth_core::format::wrap;
 use tcphealth_core::snapshot::{State, StateCounts};
 use tcphealth_core::words::Lang;
 use tcphealth_core::{say, text};
-use tcphealth_linux::Brief;
+use tcphealth_linux::{Brief, Host};
 
 use super::{check, sockets};
 use crate::args::{StatesArgs, TextOrJson};
 use crate::speech::{self, Speech};
 use crate::store::{self, Past, Store};
 use crate::when::When;
+
+mod edges;
+mod rates;
+mod screen;
+mod watch;
 
 /// The words at the edges are the RFC's; a name at the left of a box is replaced by itself and its count.
 const DIAGRAM: &str = "
@@ -41,13 +46,16 @@ const DIAGRAM: &str = "
 
 /// Counts the sockets by state, for which the kernel need not describe them, and draws.
 pub(crate) fn run(args: &StatesArgs, speech: &Speech) -> anyhow::Result<ExitCode> {
+    if let Some(every) = args.watch {
+        return watch::run(args, every, speech);
+    }
     let (counts, netns) = match args.at {
         Some(when) => recorded(args, when)?,
         None => counted(args, speech.lang)?,
     };
     let text = match args.format {
         TextOrJson::Text => text(&counts, speech),
-        TextOrJson::Json => json(&counts, netns),
+        TextOrJson::Json => format!("{:#}\n", states_json(&counts, netns)),
     };
     speech::print(&text)?;
     Ok(ExitCode::SUCCESS)
@@ -55,12 +63,16 @@ pub(crate) fn run(args: &StatesArgs, speech: &Speech) -> anyhow::Result<ExitCode
 
 fn counted(args: &StatesArgs, lang: Lang) -> anyhow::Result<(StateCounts, u64)> {
     let mut host = check::host(args.from.as_deref(), args.netns.as_deref(), None)?;
+    let counts = count(&mut host)?;
+    sockets::note_failed_walk(&host, lang);
+    Ok((counts, host.identity()?.netns))
+}
+
+fn count(host: &mut Host) -> anyhow::Result<StateCounts> {
     let states = State::ALL.iter().fold(0, |mask, state| mask | state.bit());
     let want = Brief::of(states);
     let counts = host.in_brief(want, &mut |counts: &mut StateCounts, socket| counts.add(socket.state));
-    let counts = counts.map_err(|absent| sockets::unread(&absent))?;
-    sockets::note_failed_walk(&host, lang);
-    Ok((counts, host.identity()?.netns))
+    Ok(counts.map_err(|absent| sockets::unread(&absent))?)
 }
 
 fn recorded(args: &StatesArgs, when: When) -> anyhow::Result<(StateCounts, u64)> {
@@ -71,7 +83,7 @@ fn recorded(args: &StatesArgs, when: When) -> anyhow::Result<(StateCounts, u64)>
 }
 
 fn text(counts: &StateCounts, speech: &Speech) -> String {
-    let mut text = diagram(counts, speech.color);
+    let mut text = fill_states(DIAGRAM.trim_start_matches('\n'), counts, speech.color);
     let connections = counts.total() - counts.get(State::Listen) - counts.get(State::Close);
     let sum = say! {
         en: "Sockets: {all}, connections among them: {connections}. Left: we closed first; right: the peer did.",
@@ -91,8 +103,8 @@ fn text(counts: &StateCounts, speech: &Speech) -> String {
 }
 
 /// Puts the counts into the boxes. What is not zero is bold.
-fn diagram(counts: &StateCounts, color: bool) -> String {
-    let mut text = DIAGRAM.trim_start_matches('\n').to_owned();
+fn fill_states(diagram: &str, counts: &StateCounts, color: bool) -> String {
+    let mut text = diagram.to_owned();
     for state in State::ALL {
         let name = state.name();
         let hole = format!("[{name:<16}]");
@@ -104,10 +116,10 @@ fn diagram(counts: &StateCounts, color: bool) -> String {
     text
 }
 
-fn json(counts: &StateCounts, netns: u64) -> String {
+fn states_json(counts: &StateCounts, netns: u64) -> Value {
     let states: Map<String, Value> =
         State::ALL.iter().map(|state| (state.name().to_owned(), counts.get(*state).into())).collect();
-    format!("{:#}\n", json!({ "schema": "tcphealth.states/1", "netns": netns, "states": states }))
+    json!({ "schema": "tcphealth.states/1", "netns": netns, "states": states })
 }
 
 #[cfg(test)]
@@ -123,13 +135,15 @@ mod tests {
                 counts.add(state);
             }
         }
-        let drawn = diagram(&counts, false);
-        for state in State::ALL {
-            let count = state as u8 + 1;
-            let text = format!("{}{count:>room$}", state.name(), room = 18 - state.name().len());
-            assert_eq!(drawn.matches(&text).count(), 1, "{state}\n{drawn}");
+        for diagram in [DIAGRAM, edges::DIAGRAM] {
+            let drawn = fill_states(diagram, &counts, false);
+            for state in State::ALL {
+                let count = state as u8 + 1;
+                let text = format!("{}{count:>room$}", state.name(), room = 18 - state.name().len());
+                assert_eq!(drawn.matches(&text).count(), 1, "{state}\n{drawn}");
+            }
+            assert!(!drawn.contains(['[', ']']));
+            assert!(drawn.lines().all(|line| width(line) <= 80));
         }
-        assert!(!drawn.contains(['[', ']']));
-        assert!(drawn.lines().all(|line| width(line) <= 80));
     }
 }
