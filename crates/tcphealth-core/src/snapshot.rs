@@ -19,6 +19,7 @@ mod trim;
 mod over;
 mod socket;
 mod sparse;
+mod tally;
 mod tcp_info;
 
 pub use answers::{
@@ -29,10 +30,12 @@ pub use census::{
     AGES, Census, Followed, LeftOut, Line, Listener, Mark, Marks, Peer, PortUse, Service, ServiceKey, StateCounts,
 };
 pub use counters::{Counters, Names, Table};
+pub(crate) use event::ECONNREFUSED;
 pub use event::{Attempt, Closer, Event, EventCounts, Happening, Life, Program};
 pub use fold::Fold;
 pub use instant::rfc3339;
 pub use socket::{Endpoint, Progress, SkMem, Socket, State, Timer};
+pub use tally::{Passed, PeerTally, ProcessTally, Sums, Tally, With};
 pub use tcp_info::{FIELDS, Field, TcpInfo};
 
 /// Why something that was looked for is not there.

@@ -17,6 +17,7 @@ pub mod rtnetlink;
 pub mod snmp;
 pub mod sock_diag;
 pub mod softnet;
+pub mod tally;
 
 /// What was wrong in bytes of the kernel.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0 OR MIT OR Apache-2.0
 //
-// What happens to the TCP sockets of one network namespace: counted always, told one by one where that is asked for.
+// What happens to the TCP sockets of one network namespace: counted always; told one by one, or added up by process and by peer,
+// where that is asked for.
 //
 // Each section is a program for the tracepoint of its name, attached by its type information (tp_btf): the verifier knows the
 // types of the arguments, so members are read without calls. Counters are apart for each CPU, and a program does not interrupt
@@ -14,8 +15,11 @@
 #define STREAMED SETTING(1) // bits of the kinds to be told
 #define CPU_MASK SETTING(2)
 #define ARGUMENTS SETTING(3) // of this tracepoint on this kernel
+#define TALLIED SETTING(4) // whether sums by process and by peer are kept
 #define RING MAP(0)
 #define BIRTHS MAP(1)
+#define DOINGS MAP(2)
+#define PEERS MAP(3)
 
 enum kind { RETRANSMIT, RETRANSMIT_SYNACK, RESET_SENT, RESET_RECEIVED, STATE, CONNECT, LIFE, DROP };
 
@@ -33,6 +37,7 @@ enum kind { RETRANSMIT, RETRANSMIT_SYNACK, RESET_SENT, RESET_RECEIVED, STATE, CO
 #define RESETS_RECEIVED 900
 #define LOST 904 // by kind
 #define FORGOTTEN 912
+#define UNNAMED 913 // not added up by process or peer: their tables were full
 #define BLOCK 1024
 
 struct record {
@@ -48,10 +53,39 @@ struct record {
     u32 inode, uid;
 };
 
+// On which side of a connection we are.
+enum side { UNKNOWN, CONNECTED, ACCEPTED };
+
 struct birth {
-    u64 at_ns;
-    u32 pid, pad;
+    u64 at_ns; // 0 when that was before we listened
+    u64 close_wait_ns; // since when in CLOSE_WAIT; 0 when it is not
+    u32 pid, side;
     u64 comm[2];
+};
+
+// Who did something, and with whom: the destination of connections that we made, the port of those that we accepted.
+struct who {
+    u32 pid; // 0 when not known
+    u8 side, failure; // as CONNECTS
+    u16 port;
+    u32 address[4];
+};
+
+struct doing {
+    u64 comm[2];
+    u64 opened, opening_ns, opening_ns_max, retried;
+    u64 ended, lives, lived_ns, time_wait;
+    u64 close_waits, close_wait_ns, close_wait_ns_max;
+};
+
+enum what { DATA_AGAIN, SYN_AGAIN, SYN_ACK_AGAIN, WE_RESET, THEY_RESET };
+
+// What passed between us and a peer. The port is the one that does not change from connection to connection, 0 when not known.
+struct whom {
+    u32 address[4];
+    u16 port;
+    u8 what, reason;
+    u32 pad;
 };
 
 static void *(*const lookup)(void *map, const void *key) = (void *)1;
@@ -63,6 +97,7 @@ static void *(*const reserve)(void *ring, u64 bytes, u64 flags) = (void *)131;
 static void (*const submit)(void *record, u64 flags) = (void *)132;
 static const void *(*const tcp_sock)(const void *sk) = (void *)137;
 static const void *(*const current_task)(void) = (void *)158;
+#define BPF_ANY 0
 #define BPF_NOEXIST 1
 #define BPF_RB_NO_WAKEUP 1
 
@@ -70,7 +105,7 @@ static const void *(*const current_task)(void) = (void *)158;
 #define IPPROTO_TCP 6
 #define TCPHDR_SYN 2
 #define EADDRNOTAVAIL 99
-enum { ESTABLISHED = 1, SYN_SENT, SYN_RECV, FIN_WAIT1, CLOSE = 7, LAST_ACK = 9, LISTEN };
+enum { ESTABLISHED = 1, SYN_SENT, SYN_RECV, FIN_WAIT1, FIN_WAIT2, CLOSE = 7, CLOSE_WAIT, LAST_ACK, LISTEN, CLOSING };
 
 #define INLINE static inline __attribute__((always_inline))
 #define PROGRAM(tracepoint) __attribute__((section(#tracepoint), used)) int on_##tracepoint(const u64 *arguments)
@@ -133,19 +168,35 @@ INLINE int is_streamed(enum kind kind)
     return STREAMED >> kind & 1;
 }
 
+INLINE void set_remote(u32 *to, const void *sk)
+{
+    if (AT(u16, sk, sock_common, skc_family) == AF_INET6)
+        set_ipv6(to, ADDRESS(sk, sock_common, skc_v6_daddr));
+    else
+        set_ipv4(to, AT(u32, sk, sock_common, skc_daddr));
+}
+
+INLINE u16 remote_port(const void *sk)
+{
+    return __builtin_bswap16(AT(u16, sk, sock_common, skc_dport));
+}
+
+INLINE u16 local_port(const void *tp)
+{
+    return __builtin_bswap16(AT(u16, tp, inet_sock, inet_sport));
+}
+
 // The ends of any socket, also of one that is less than a tcp_sock.
 INLINE void set_ends(struct record *record, const void *sk)
 {
     record->from = record->to = AT(u8, sk, sock_common, skc_state);
     record->local_port = AT(u16, sk, sock_common, skc_num);
-    record->remote_port = __builtin_bswap16(AT(u16, sk, sock_common, skc_dport));
-    if (AT(u16, sk, sock_common, skc_family) == AF_INET6) {
+    record->remote_port = remote_port(sk);
+    if (AT(u16, sk, sock_common, skc_family) == AF_INET6)
         set_ipv6(record->local, ADDRESS(sk, sock_common, skc_v6_rcv_saddr));
-        set_ipv6(record->remote, ADDRESS(sk, sock_common, skc_v6_daddr));
-    } else {
+    else
         set_ipv4(record->local, AT(u32, sk, sock_common, skc_rcv_saddr));
-        set_ipv4(record->remote, AT(u32, sk, sock_common, skc_daddr));
-    }
+    set_remote(record->remote, sk);
 }
 
 INLINE void set_owner(struct record *record, const void *sk)
@@ -185,11 +236,112 @@ INLINE u32 outcome(const void *sk, const void *tp)
 
 INLINE void remember(u64 key, u32 from)
 {
-    struct birth birth = {.at_ns = boot_ns()};
+    struct birth birth = {.at_ns = boot_ns(), .side = from == CLOSE ? CONNECTED : ACCEPTED};
     if (from == CLOSE)
         birth.pid = current_process(birth.comm);
-    if (update(BIRTHS, &key, &birth, 0))
+    if (update(BIRTHS, &key, &birth, BPF_ANY))
         count(FORGOTTEN, 1);
+}
+
+INLINE void remember_close_wait(u64 key)
+{
+    struct birth *birth = lookup(BIRTHS, &key);
+    if (birth) {
+        birth->close_wait_ns = boot_ns();
+        return;
+    }
+    struct birth unseen = {.close_wait_ns = boot_ns()};
+    if (update(BIRTHS, &key, &unseen, BPF_ANY))
+        count(FORGOTTEN, 1);
+}
+
+INLINE void add(u64 *sum, u64 more)
+{
+    __sync_fetch_and_add(sum, more);
+}
+
+// Two CPUs may do this at once: the smaller one may win, but not thrice in a row.
+INLINE void raise(volatile u64 *largest, u64 value)
+{
+#pragma unroll
+    for (int times = 0; times < 3; times++) {
+        if (*largest < value)
+            *largest = value;
+    }
+}
+
+// The sums of a process; a table that is full keeps those that it has.
+INLINE struct doing *doing_of(const struct who *who, const u64 *comm)
+{
+    struct doing *doing = lookup(DOINGS, who);
+    if (doing)
+        return doing;
+    struct doing none = {.comm = {comm[0], comm[1]}};
+    update(DOINGS, who, &none, BPF_NOEXIST);
+    doing = lookup(DOINGS, who);
+    if (!doing)
+        count(UNNAMED, 1);
+    return doing;
+}
+
+INLINE void add_peer(const struct whom *whom, u64 more)
+{
+    u64 *sum = lookup(PEERS, whom), none = 0;
+    if (!sum) {
+        update(PEERS, whom, &none, BPF_NOEXIST);
+        sum = lookup(PEERS, whom);
+    }
+    if (sum)
+        add(sum, more);
+    else
+        count(UNNAMED, 1);
+}
+
+// What a change of state adds to the sums of the process that made, or closes, the connection.
+INLINE void tally(const void *sk, const void *tp, struct birth *known, u64 change)
+{
+    u32 from = change & 0xff, to = change >> 8 & 0xff, number = change >> 16;
+    u64 now = boot_ns();
+    struct birth birth = {};
+    if (known)
+        birth = *known;
+    struct who who = {.pid = birth.pid, .side = birth.side};
+    if (birth.side == CONNECTED) {
+        who.port = remote_port(sk);
+        set_remote(who.address, sk);
+    } else if (birth.side == ACCEPTED) {
+        who.port = local_port(tp);
+    }
+    if (from == SYN_SENT && to == CLOSE)
+        who.failure = number;
+    struct doing *doing = doing_of(&who, birth.comm);
+    if (!doing)
+        return;
+    if (to == ESTABLISHED) {
+        add(&doing->opened, 1);
+        if (birth.at_ns) {
+            add(&doing->opening_ns, now - birth.at_ns);
+            raise(&doing->opening_ns_max, now - birth.at_ns);
+        }
+        if (AT(u32, tp, tcp_sock, total_retrans))
+            add(&doing->retried, 1);
+        return;
+    }
+    if (from == CLOSE_WAIT && birth.close_wait_ns) {
+        add(&doing->close_waits, 1);
+        add(&doing->close_wait_ns, now - birth.close_wait_ns);
+        raise(&doing->close_wait_ns_max, now - birth.close_wait_ns);
+    }
+    if (to != CLOSE)
+        return;
+    add(&doing->ended, 1);
+    if (birth.at_ns) {
+        add(&doing->lives, 1);
+        add(&doing->lived_ns, now - birth.at_ns);
+    }
+    // In order, the kernel keeps the rest of it: TIME_WAIT, or FIN_WAIT2 before that.
+    if ((from == FIN_WAIT2 || from == CLOSING) && !number)
+        add(&doing->time_wait, 1);
 }
 
 // A connection has been made, or has failed, or has ended.
@@ -201,7 +353,7 @@ INLINE void tell_life(enum kind kind, const void *sk, const void *tp, const stru
     set_ends(record, sk);
     record->from = change & 0xff;
     record->to = change >> 8 & 0xff;
-    record->local_port = __builtin_bswap16(AT(u16, tp, inet_sock, inet_sport));
+    record->local_port = local_port(tp);
     record->bytes_acked = AT(u64, tp, tcp_sock, bytes_acked);
     record->bytes_received = AT(u64, tp, tcp_sock, bytes_received);
     record->srtt_us = AT(u32, tp, tcp_sock, srtt_us);
@@ -223,20 +375,35 @@ INLINE void follow(const void *sk, const void *tp, u32 from, u32 to, u32 number)
         remember(key, from);
         return;
     }
-    u32 told = to == CLOSE || (from == SYN_SENT && to == ESTABLISHED);
+    if (TALLIED && to == CLOSE_WAIT) {
+        remember_close_wait(key);
+        return;
+    }
+    u32 made = to == ESTABLISHED && (from == SYN_SENT || (TALLIED && from == SYN_RECV));
     u32 closes = is_owned(sk) && (to == FIN_WAIT1 || to == LAST_ACK || to == CLOSE);
-    if (from == LISTEN || (!told && !closes))
+    u32 ends = to == CLOSE || (TALLIED && from == CLOSE_WAIT);
+    if (from == LISTEN || (!made && !closes && !ends))
         return;
     struct birth *birth = lookup(BIRTHS, &key);
     if (birth && !birth->pid && closes)
         birth->pid = current_process(birth->comm);
-    if (!told)
+    if (TALLIED && !birth && to == FIN_WAIT1 && closes) {
+        struct birth unseen = {};
+        unseen.pid = current_process(unseen.comm);
+        if (update(BIRTHS, &key, &unseen, BPF_ANY))
+            count(FORGOTTEN, 1);
+    }
+    if (!made && !ends)
         return;
     u64 change = (u64)number << 16 | to << 8 | from;
+    if (TALLIED && !(from == SYN_RECV && to == CLOSE))
+        tally(sk, tp, birth, change);
+    if (birth && from == CLOSE_WAIT)
+        birth->close_wait_ns = 0;
     if (from == SYN_SENT) {
         if (is_streamed(CONNECT))
             tell_life(CONNECT, sk, tp, birth, change);
-    } else if (from != SYN_RECV && is_streamed(LIFE)) {
+    } else if (to == CLOSE && from != SYN_RECV && is_streamed(LIFE)) {
         tell_life(LIFE, sk, tp, birth, change);
     }
     if (to == CLOSE)
@@ -255,7 +422,7 @@ PROGRAM(inet_sock_set_state)
         number = from == SYN_SENT ? outcome(sk, tp) : AT(u32, sk, sock, sk_err);
     if (from == SYN_SENT && (to == CLOSE || to == ESTABLISHED))
         count(CONNECTS + (number & 255), 1);
-    if (is_streamed(CONNECT) || is_streamed(LIFE))
+    if (is_streamed(CONNECT) || is_streamed(LIFE) || TALLIED)
         follow(sk, tp, from, to, number);
     if (!is_streamed(STATE))
         return 0;
@@ -265,7 +432,7 @@ PROGRAM(inet_sock_set_state)
     set_ends(record, sk);
     record->from = from;
     record->to = to;
-    record->local_port = __builtin_bswap16(AT(u16, tp, inet_sock, inet_sport));
+    record->local_port = local_port(tp);
     set_owner(record, sk);
     if (is_owned(sk))
         record->pid = current_process(record->comm);
@@ -287,6 +454,11 @@ PROGRAM(tcp_retransmit_skb)
     u32 segments = AT(u16, control, tcp_skb_cb, tcp_gso_segs);
     u32 syn = AT(u8, control, tcp_skb_cb, tcp_flags) & TCPHDR_SYN;
     count(syn ? RETRANSMITTED_SYN : RETRANSMITTED, segments);
+    if (TALLIED) {
+        struct whom whom = {.what = syn ? SYN_AGAIN : DATA_AGAIN, .port = syn ? remote_port(sk) : 0};
+        set_remote(whom.address, sk);
+        add_peer(&whom, segments);
+    }
     if (!is_streamed(RETRANSMIT))
         return 0;
     struct record *record = new_record(RETRANSMIT, segments);
@@ -304,6 +476,11 @@ PROGRAM(tcp_retransmit_synack)
     if (!is_ours(request))
         return 0;
     count(RETRANSMITTED_SYNACK, 1);
+    if (TALLIED) {
+        struct whom whom = {.what = SYN_ACK_AGAIN, .port = AT(u16, request, sock_common, skc_num)};
+        set_remote(whom.address, request);
+        add_peer(&whom, 1);
+    }
     if (!is_streamed(RETRANSMIT))
         return 0;
     struct record *record = new_record(RETRANSMIT_SYNACK, 1);
@@ -356,23 +533,8 @@ INLINE const void *net_of_device(const void *skb)
     return AT(void *, AT(void *, skb, sk_buff, dev), net_device, nd_net);
 }
 
-PROGRAM(tcp_send_reset)
+INLINE void set_reset(struct record *record, const void *sk, const void *skb)
 {
-    const void *sk = (const void *)arguments[0], *skb = (const void *)arguments[1];
-    u32 reason = ARGUMENTS > 2 ? (u32)arguments[2] : 0;
-    const void *net = 0;
-    if (sk)
-        net = AT(void *, sk, sock_common, skc_net);
-    else if (skb)
-        net = net_of_device(skb);
-    if (!net || inum(net) != NETNS)
-        return 0;
-    count(RESETS + (reason < 127 ? reason : 127), 1);
-    if (!is_streamed(RESET_SENT))
-        return 0;
-    struct record *record = new_record(RESET_SENT, reason);
-    if (!record)
-        return 0;
     record->from = record->to = CLOSE;
     FORGET(sk);
     if (sk)
@@ -388,11 +550,38 @@ PROGRAM(tcp_send_reset)
         set_owner(record, sk);
         // Who aborts has given its port back already; where it was sent from still stands in the socket.
         if (tp) {
-            record->local_port = __builtin_bswap16(AT(u16, tp, inet_sock, inet_sport));
+            record->local_port = local_port(tp);
             if (is_owned(sk))
                 record->pid = current_process(record->comm);
         }
     }
+}
+
+PROGRAM(tcp_send_reset)
+{
+    const void *sk = (const void *)arguments[0], *skb = (const void *)arguments[1];
+    u32 reason = ARGUMENTS > 2 ? (u32)arguments[2] : 0;
+    const void *net = 0;
+    if (sk)
+        net = AT(void *, sk, sock_common, skc_net);
+    else if (skb)
+        net = net_of_device(skb);
+    if (!net || inum(net) != NETNS)
+        return 0;
+    count(RESETS + (reason < 127 ? reason : 127), 1);
+    if (TALLIED) {
+        struct record ends = {};
+        set_reset(&ends, sk, skb);
+        struct whom whom = {.what = WE_RESET, .reason = reason < 127 ? reason : 127, .port = skb ? ends.local_port : 0};
+        set_ipv6(whom.address, ends.remote);
+        add_peer(&whom, 1);
+    }
+    if (!is_streamed(RESET_SENT))
+        return 0;
+    struct record *record = new_record(RESET_SENT, reason);
+    if (!record)
+        return 0;
+    set_reset(record, sk, skb);
     submit(record, BPF_RB_NO_WAKEUP);
     return 0;
 }
@@ -403,6 +592,18 @@ PROGRAM(tcp_receive_reset)
     if (!is_ours(sk))
         return 0;
     count(RESETS_RECEIVED, 1);
+    if (TALLIED) {
+        u64 key = (u64)sk;
+        const struct birth *birth = lookup(BIRTHS, &key);
+        struct whom whom = {.what = THEY_RESET};
+        u32 side = birth ? birth->side : UNKNOWN;
+        if (side == CONNECTED || AT(u8, sk, sock_common, skc_state) == SYN_SENT)
+            whom.port = remote_port(sk);
+        else if (side == ACCEPTED)
+            whom.port = AT(u16, sk, sock_common, skc_num);
+        set_remote(whom.address, sk);
+        add_peer(&whom, 1);
+    }
     if (!is_streamed(RESET_RECEIVED))
         return 0;
     struct record *record = new_record(RESET_RECEIVED, 0);

@@ -6,7 +6,7 @@ use std::net::IpAddr;
 
 use serde::{Deserialize, Serialize};
 
-use super::{Absent, Endpoint};
+use super::{Absent, Endpoint, Tally};
 use crate::path::Path;
 
 /// What a rule may ask.
@@ -73,6 +73,9 @@ pub enum Watch {
     SynAcks,
     /// The queues of the listeners, ten times a second.
     Listeners,
+    /// The kernel's events, counted by process and by peer (programs in the kernel, CAP_BPF and CAP_PERFMON). Only with the
+    /// user's leave.
+    Events,
 }
 
 /// The way to a peer (`RTM_GETROUTE`), and what it goes through.
@@ -293,6 +296,8 @@ pub enum Fact {
     Path(Path),
     /// To [`Question::Watch`].
     Heard(Heard),
+    /// To [`Watch::Events`].
+    Tally(Tally),
 }
 
 /// A fact, or why there is none.

@@ -1,6 +1,9 @@
 //! What happened to a socket at one moment, as the kernel told it; and how often each thing happened.
 
 use std::collections::BTreeMap;
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
 
 use super::{Endpoint, State, TcpInfo};
 
@@ -73,7 +76,7 @@ pub enum Happening {
 }
 
 /// How an active open came out.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub enum Attempt {
     /// Established.
     Established,
@@ -84,6 +87,29 @@ pub enum Attempt {
     /// Its program closed it before any answer came.
     GivenUp,
 }
+
+impl fmt::Display for Attempt {
+    /// The name of its errno where it has one.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self::Failed(errno) = self else { return fmt::Debug::fmt(self, f) };
+        match ERRNOS.iter().find(|(number, _)| number == errno) {
+            Some((_, name)) => f.pad(name),
+            None => write!(f, "errno {errno}"),
+        }
+    }
+}
+
+/// What connect(2) may say, by its numbers on all of Linux' machines but MIPS, SPARC, Alpha and PA-RISC.
+const ERRNOS: &[(i32, &str)] = &[
+    (1, "EPERM"),
+    (13, "EACCES"),
+    (EADDRNOTAVAIL, "EADDRNOTAVAIL"),
+    (101, "ENETUNREACH"),
+    (ECONNRESET, "ECONNRESET"),
+    (110, "ETIMEDOUT"),
+    (ECONNREFUSED, "ECONNREFUSED"),
+    (113, "EHOSTUNREACH"),
+];
 
 /// A connection at its end.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -226,6 +252,8 @@ impl EventCounts {
 
 /// What connect(2) says when there is no free local port.
 pub(crate) const EADDRNOTAVAIL: i32 = 99;
+/// What it says when nobody listens there.
+pub(crate) const ECONNREFUSED: i32 = 111;
 
 #[cfg(test)]
 mod tests {

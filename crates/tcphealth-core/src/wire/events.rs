@@ -35,6 +35,9 @@ pub enum Kind {
     Drop,
 }
 
+/// The counter of events that are in no sum of a process or a peer.
+pub const UNNAMED: usize = 913;
+
 const UNSENT: u32 = 254;
 const GIVEN_UP: u32 = 255;
 
@@ -70,7 +73,7 @@ fn what(record: &[u8], to: State) -> Option<Happening> {
     })
 }
 
-fn attempt(number: u32) -> Attempt {
+pub(super) fn attempt(number: u32) -> Attempt {
     match number {
         0 => Attempt::Established,
         UNSENT => Attempt::Unsent,
@@ -93,11 +96,15 @@ fn life(record: &[u8], error: u32, lasted_ns: Option<u64>) -> Option<Life> {
 
 fn program(record: &[u8]) -> Option<Program> {
     let pid = u32_at(record, 28).filter(|pid| *pid > 0)?;
-    let comm = record.get(64..80)?.split(|&byte| byte == 0).next()?;
-    Some(Program { pid, comm: String::from_utf8_lossy(comm).into_owned() })
+    Some(Program { pid, comm: comm(record.get(64..80)?) })
 }
 
-fn address(record: &[u8], at: usize) -> Option<std::net::IpAddr> {
+/// The name of a task, up to its first zero.
+pub(super) fn comm(bytes: &[u8]) -> String {
+    String::from_utf8_lossy(bytes.split(|&byte| byte == 0).next().unwrap_or_default()).into_owned()
+}
+
+pub(super) fn address(record: &[u8], at: usize) -> Option<std::net::IpAddr> {
     let bytes: [u8; 16] = record.get(at..at + 16)?.try_into().ok()?;
     Some(Ipv6Addr::from(bytes).into())
 }

@@ -2,20 +2,23 @@
 //!
 //! Source: bpf/events.c. It needs CAP_BPF, CAP_PERFMON and CONFIG_DEBUG_INFO_BTF. The ring holds 8 MiB, which is two seconds of
 //! 25 000 events each; what finds no room is counted. 262 144 connections that began while we listen are remembered; when there
-//! are more, the new ones are not, and counted.
+//! are more, the new ones are not, and counted. Sums by process or by peer are kept for the first 16 384 of each; what else would
+//! begin a sum is counted.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::os::fd::{AsFd, OwnedFd};
 
-use tcphealth_core::snapshot::{Absent, Event, EventCounts};
+use tcphealth_core::snapshot::{Absent, Event, EventCounts, PeerTally, ProcessTally, Tally};
 use tcphealth_core::wire::btf::Btf;
-use tcphealth_core::wire::events::{COUNTERS, Kind, counts, parse};
+use tcphealth_core::wire::events::{COUNTERS, Kind, UNNAMED, counts, parse};
+use tcphealth_core::wire::tally::{self, COUNT_BYTES, DOING_BYTES, WHO_BYTES, WHOM_BYTES};
 
 use super::mapping::Mapping;
 use super::object::{Values, section};
 use super::ring::Ring;
 use super::{absent, load, syscall};
+use crate::clock::boot_ns;
 
 const OBJECT: &[u8] = include_bytes!("../../bpf/events.o");
 const FIELDS: &str = include_str!("../../bpf/events.fields.h");
@@ -25,7 +28,11 @@ const RING_BYTES: usize = 8 << 20;
 const PAGE_MAX: usize = 64 << 10;
 const BIRTHS: u32 = 1 << 18;
 /// `sizeof(struct birth)`.
-const BIRTH_BYTES: u32 = 32;
+const BIRTH_BYTES: usize = 40;
+/// A key of ours: the address of a socket.
+const SOCKET_BYTES: usize = 8;
+/// Sums by process, and by peer: at most 4 MiB.
+const SUMS: u32 = 1 << 14;
 const BLOCK_BYTES: usize = COUNTERS * 8;
 /// CPUs that a kernel may have (`CONFIG_NR_CPUS` is 8192 at most); each takes 8 KiB.
 const CPUS_MAX: usize = 8192;
@@ -61,6 +68,38 @@ impl Reasons {
     }
 }
 
+/// What is kept of events beside their counts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Keep {
+    Nothing,
+    Each,
+    Sums,
+}
+
+/// What the programs fill.
+#[derive(Debug)]
+struct Maps {
+    ring: Ring,
+    births: OwnedFd,
+    doings: OwnedFd,
+    peers: OwnedFd,
+}
+
+impl Maps {
+    /// Of those that are not needed, the smallest that a kernel takes.
+    fn create(keep: Keep) -> Result<Self, Absent> {
+        let size = |needed: bool, size: u32| if needed { size } else { 1 };
+        let sums = size(keep == Keep::Sums, SUMS);
+        Ok(Self {
+            ring: Ring::create(if keep == Keep::Each { RING_BYTES } else { PAGE_MAX })?,
+            births: syscall::create_hash(SOCKET_BYTES, BIRTH_BYTES, size(keep != Keep::Nothing, BIRTHS))
+                .map_err(absent)?,
+            doings: syscall::create_hash(WHO_BYTES, DOING_BYTES, sums).map_err(absent)?,
+            peers: syscall::create_hash(WHOM_BYTES, COUNT_BYTES, sums).map_err(absent)?,
+        })
+    }
+}
+
 /// Listening, as long as it lives.
 #[derive(Debug)]
 pub struct Events {
@@ -69,8 +108,9 @@ pub struct Events {
     programs: Vec<OwnedFd>,
     counters: Mapping,
     cpus: usize,
-    ring: Ring,
+    maps: Maps,
     reasons: Reasons,
+    begin_ns: u64,
 }
 
 impl Events {
@@ -80,16 +120,27 @@ impl Events {
     /// # Errors
     /// The privilege, the kernel's type information or one of the tracepoints is missing.
     pub fn open(netns: u64, kinds: &BTreeSet<Kind>, told: bool) -> Result<Self, Absent> {
+        Self::keeping(if told { Keep::Each } else { Keep::Nothing }, netns, kinds)
+    }
+
+    /// Counts what happens in the namespace with this inode, and adds it up by process and by peer; see [`Events::tally`].
+    ///
+    /// # Errors
+    /// As [`Events::open`].
+    pub fn adding_up(netns: u64) -> Result<Self, Absent> {
+        const KINDS: [Kind; 5] =
+            [Kind::State, Kind::Retransmit, Kind::RetransmitSynAck, Kind::ResetSent, Kind::ResetReceived];
+        Self::keeping(Keep::Sums, netns, &KINDS.into())
+    }
+
+    fn keeping(keep: Keep, netns: u64, kinds: &BTreeSet<Kind>) -> Result<Self, Absent> {
         let types = load::types()?;
         let btf = Btf::new(&types).map_err(|error| Absent::Failed(error.to_string()))?;
         let places = load::offsets(&btf, &load::fields(FIELDS))?;
         let cpus = possible_cpus().next_power_of_two();
         let shared = syscall::create_shared((cpus * BLOCK_BYTES) as u32).map_err(absent)?;
-        let streamed = kinds.iter().filter(|_| told).fold(0, |bits, kind| bits | 1 << *kind as u8);
-        // Who only counts needs neither.
-        let (births, ring) = if told { (BIRTHS, RING_BYTES) } else { (1, PAGE_MAX) };
-        let births = syscall::create_hash(BIRTH_BYTES, births).map_err(absent)?;
-        let ring = Ring::create(ring)?;
+        let maps = Maps::create(keep)?;
+        let streamed = kinds.iter().filter(|_| keep == Keep::Each).fold(0, |bits, kind| bits | 1 << *kind as u8);
         let names: BTreeSet<&str> = kinds.iter().map(|kind| tracepoint(*kind)).collect();
         let mut programs = Vec::new();
         for name in names {
@@ -97,8 +148,8 @@ impl Events {
             let values = Values {
                 places: &places,
                 shared: shared.as_fd(),
-                maps: &[ring.map().as_fd(), births.as_fd()],
-                settings: &[netns as u32, streamed, cpus as u32 - 1, arguments],
+                maps: &[maps.ring.map().as_fd(), maps.births.as_fd(), maps.doings.as_fd(), maps.peers.as_fd()],
+                settings: &[netns as u32, streamed, cpus as u32 - 1, arguments, u32::from(keep == Keep::Sums)],
                 callback_at: 0,
             };
             let mut code = section(OBJECT, name).filter(|code| !code.is_empty()).ok_or(Absent::NotHere)?;
@@ -109,12 +160,13 @@ impl Events {
         }
         let counters = Mapping::shared(&shared, cpus * BLOCK_BYTES)?;
         let links: Result<_, _> = programs.iter().map(|program| syscall::attach(program.as_fd())).collect();
-        Ok(Self { links: links.map_err(absent)?, programs, counters, cpus, ring, reasons: Reasons::of(&btf) })
+        let (links, reasons) = (links.map_err(absent)?, Reasons::of(&btf));
+        Ok(Self { links, programs, counters, cpus, maps, reasons, begin_ns: boot_ns() })
     }
 
     /// What has happened since this was last asked, in its order.
     pub fn read(&mut self, each: &mut dyn FnMut(Event)) {
-        self.ring.drain(&mut |record| {
+        self.maps.ring.drain(&mut |record| {
             if let Some(event) = parse(record) {
                 each(event);
             }
@@ -128,12 +180,43 @@ impl Events {
 
     /// How often each thing has happened so far.
     pub fn counts(&self) -> EventCounts {
-        let sum = |at: usize| {
-            let of_cpu = |cpu: usize| self.counters.double_word(cpu * BLOCK_BYTES + at * 8);
-            (0..self.cpus).map(of_cpu).sum()
-        };
+        let sum = |at: usize| self.counter(at);
         let missed = self.programs.iter().filter_map(|program| syscall::misses(program.as_fd()).ok()).sum();
         EventCounts { missed, ..counts(sum) }
+    }
+
+    fn counter(&self, at: usize) -> u64 {
+        (0..self.cpus).map(|cpu| self.counters.double_word(cpu * BLOCK_BYTES + at * 8)).sum()
+    }
+
+    /// What was added up so far.
+    ///
+    /// # Errors
+    /// The kernel does not give its tables.
+    pub fn tally(&self) -> Result<Tally, Absent> {
+        let counts = self.counts();
+        Ok(Tally {
+            begin_ns: self.begin_ns,
+            end_ns: boot_ns(),
+            changes: counts.states.into_iter().map(|((from, to), count)| (from, to, count)).collect(),
+            processes: self.processes()?,
+            peers: self.peers()?,
+            unnamed: self.counter(UNNAMED),
+            forgotten: counts.forgotten,
+            missed: counts.missed,
+        })
+    }
+
+    fn processes(&self) -> Result<Vec<ProcessTally>, Absent> {
+        let (keys, values) = syscall::read_hash(&self.maps.doings, WHO_BYTES, DOING_BYTES, SUMS).map_err(absent)?;
+        let pairs = keys.chunks_exact(WHO_BYTES).zip(values.chunks_exact(DOING_BYTES));
+        Ok(pairs.filter_map(|(who, doing)| tally::process(who, doing)).collect())
+    }
+
+    fn peers(&self) -> Result<Vec<PeerTally>, Absent> {
+        let (keys, values) = syscall::read_hash(&self.maps.peers, WHOM_BYTES, COUNT_BYTES, SUMS).map_err(absent)?;
+        let pairs = keys.chunks_exact(WHOM_BYTES).zip(values.chunks_exact(COUNT_BYTES));
+        Ok(pairs.filter_map(|(whom, count)| tally::peer(whom, count, &self.reasons.resets)).collect())
     }
 
     /// The words for the numbers in events.

@@ -15,6 +15,7 @@ const PROG_TEST_RUN: libc::c_long = 10;
 const OBJ_GET_INFO_BY_FD: libc::c_long = 15;
 const RAW_TRACEPOINT_OPEN: libc::c_long = 17;
 const BTF_LOAD: libc::c_long = 18;
+const MAP_LOOKUP_BATCH: libc::c_long = 24;
 const LINK_CREATE: libc::c_long = 28;
 const ITER_CREATE: libc::c_long = 33;
 const BPF_MAP_TYPE_HASH: u32 = 1;
@@ -66,10 +67,37 @@ pub(super) fn create_shared(bytes: u32) -> Result<OwnedFd, Errno> {
     opened(MAP_CREATE, &mut fill([(0, BPF_MAP_TYPE_ARRAY), (1, 4), (2, bytes), (3, 1), (4, BPF_F_MMAPABLE)], &[]))
 }
 
-/// Keys of 8 bytes with values, in memory that is taken as it is needed.
-pub(super) fn create_hash(value_bytes: u32, entries: u32) -> Result<OwnedFd, Errno> {
-    let words = [(0, BPF_MAP_TYPE_HASH), (1, 8), (2, value_bytes), (3, entries), (4, BPF_F_NO_PREALLOC)];
+/// Keys with values, in memory that is taken as it is needed.
+pub(super) fn create_hash(key_bytes: usize, value_bytes: usize, entries: u32) -> Result<OwnedFd, Errno> {
+    let (key, value) = (key_bytes as u32, value_bytes as u32);
+    let words = [(0, BPF_MAP_TYPE_HASH), (1, key), (2, value), (3, entries), (4, BPF_F_NO_PREALLOC)];
     opened(MAP_CREATE, &mut fill(words, &[]))
+}
+
+/// All keys of a map that holds at most `entries`, and as many values.
+pub(super) fn read_hash(
+    map: &OwnedFd,
+    key_bytes: usize,
+    value_bytes: usize,
+    entries: u32,
+) -> Result<(Vec<u8>, Vec<u8>), Errno> {
+    let (mut keys, mut values) = (vec![0; key_bytes * entries as usize], vec![0; value_bytes * entries as usize]);
+    let mut next = [0_u64; 4];
+    let pointers = [
+        (2, next.as_mut_ptr().cast_const().cast()),
+        (4, keys.as_mut_ptr().cast_const()),
+        (6, values.as_mut_ptr().cast_const()),
+    ];
+    let mut attributes = fill([(8, entries), (9, map.as_raw_fd() as u32)], &pointers);
+    match bpf(MAP_LOOKUP_BATCH, &mut attributes) {
+        // That was all of it.
+        Ok(_) | Err(Errno::ENOENT) => {}
+        Err(errno) => return Err(errno),
+    }
+    let [.., count] = *attributes.first_chunk::<9>().unwrap_or(&[0; 9]);
+    keys.truncate(key_bytes * count as usize);
+    values.truncate(value_bytes * count as usize);
+    Ok((keys, values))
 }
 
 /// A ring of so many bytes, a power of two.
