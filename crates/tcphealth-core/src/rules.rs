@@ -82,6 +82,7 @@ mod summary;
 mod loss;
 mod peer_sockets;
 mod ports;
+mod processes;
 mod resetting;
 mod retransmissions;
 mod shrunk;

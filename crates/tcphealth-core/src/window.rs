@@ -3,7 +3,9 @@
 use std::fmt;
 
 use crate::catalog::Counter;
-use crate::snapshot::{Absent, Answer, Answers, Census, Fact, Heard, Question, Service, ServiceKey, Snapshot, Watch};
+use crate::snapshot::{
+    Absent, Answer, Answers, Census, Fact, Heard, Question, Service, ServiceKey, Snapshot, Tally, Watch,
+};
 use crate::text;
 use crate::words::Text;
 
@@ -155,6 +157,14 @@ impl<'a> Window<'a> {
             Ok(_) => Err(&Absent::NotAsked),
             Err(absent) => Err(absent),
         })
+    }
+
+    /// What the kernel's events add up to; `None` when nobody counted them.
+    pub fn tally(&self) -> Option<&'a Tally> {
+        match self.answers.get(&Question::Watch(Watch::Events))? {
+            Ok(Fact::Tally(tally)) => Some(tally),
+            _ => None,
+        }
     }
 }
 

@@ -68,6 +68,8 @@ pub struct Host {
     before_ns: Option<u64>,
     /// How often each hop is probed when a rule asks for a path; `None` without leave to probe.
     rounds: Option<u32>,
+    /// Whether windows have the kernel's events counted.
+    counts_events: bool,
     /// The program that walks the kernel's tables, or why there is none; `None` as long as it was not needed.
     walk: Option<Result<Walk, Absent>>,
     /// Why the program failed that had been loaded.
@@ -176,6 +178,17 @@ impl Host {
         self
     }
 
+    /// With leave to count the kernel's events while a window passes.
+    pub fn counting_events(mut self) -> Self {
+        self.counts_events = true;
+        self
+    }
+
+    /// Whether it has that leave.
+    pub fn counts_events(&self) -> bool {
+        self.counts_events
+    }
+
     fn new(source: Source) -> Self {
         Self {
             source,
@@ -184,6 +197,7 @@ impl Host {
             sys: true,
             before_ns: None,
             rounds: None,
+            counts_events: false,
             walk: None,
             walk_failed: None,
             walker: None,

@@ -160,6 +160,11 @@ pub(crate) fn of_process(pid: u32) -> io::Result<u64> {
     link.to_str().and_then(inode).ok_or_else(|| ErrorKind::InvalidData.into())
 }
 
+/// Of the namespace that the calling thread is in; 0, which none has, where /proc cannot be read.
+pub(crate) fn own_inode() -> u64 {
+    fs::metadata("/proc/thread-self/ns/net").map_or(0, |file| file.ino())
+}
+
 /// `net:[4026531833]` → 4026531833.
 pub(crate) fn inode(link: &str) -> Option<u64> {
     link.strip_prefix("net:[")?.strip_suffix(']')?.parse().ok()

@@ -17,8 +17,10 @@ use tcphealth_core::snapshot::{
 };
 use tcphealth_core::wire::sock_diag::{self, Family};
 
+use crate::bpf::Events;
 use crate::clock::boot_ns;
 use crate::netlink::{Ended, Netlink, Protocol, absent, feed};
+use crate::netns::own_inode;
 use crate::packet_socket::PacketSocket;
 
 /// Records kept of each kind: 65 536 closed sockets are 10 MB.
@@ -38,6 +40,8 @@ pub(crate) struct Listening {
     thread: Option<JoinHandle<BTreeMap<Watch, Heard>>>,
     /// Closing our end wakes the thread for the last time.
     stop: Option<UnixStream>,
+    /// What programs in the kernel add up by themselves.
+    events: Option<Events>,
     /// What could not be listened to.
     refused: Vec<(Question, Answer)>,
 }
@@ -45,15 +49,20 @@ pub(crate) struct Listening {
 impl Listening {
     /// Starts; what is not permitted is an answer already.
     pub(crate) fn start(watches: &BTreeSet<Watch>) -> Self {
-        let (mut ears, refused) = Ears::open(watches);
-        let Ok((stop, stopped)) = UnixStream::pair() else { return Self { thread: None, stop: None, refused } };
+        let mut watches = watches.clone();
+        let adding = watches.remove(&Watch::Events).then(|| Events::adding_up(own_inode()));
+        let (mut ears, mut refused) = Ears::open(&watches);
+        let events = adding.and_then(|adding| {
+            adding.map_err(|absent| refused.push((Question::Watch(Watch::Events), Err(absent)))).ok()
+        });
+        let Ok((stop, stopped)) = UnixStream::pair() else { return Self { thread: None, stop: None, events, refused } };
         let thread = (!ears.heard.is_empty()).then(|| {
             std::thread::spawn(move || {
                 ears.listen(&stopped);
                 ears.heard
             })
         });
-        Self { thread, stop: Some(stop), refused }
+        Self { thread, stop: Some(stop), events, refused }
     }
 
     /// Stops; an answer to each.
@@ -61,6 +70,10 @@ impl Listening {
         drop(self.stop.take());
         let heard = self.thread.take().and_then(|thread| thread.join().ok()).unwrap_or_default();
         let mut answers = self.refused;
+        if let Some(mut events) = self.events {
+            events.stop();
+            answers.push((Question::Watch(Watch::Events), events.tally().map(Fact::Tally)));
+        }
         answers.extend(heard.into_iter().map(|(watch, heard)| (Question::Watch(watch), Ok(Fact::Heard(heard)))));
         answers
     }
@@ -196,7 +209,7 @@ pub(crate) fn open_destroyed() -> Result<Netlink, Errno> {
 /// Why this could not be listened to.
 pub(crate) fn refusal(watch: Watch, errno: Errno) -> Absent {
     match watch {
-        Watch::Closed | Watch::Listeners => absent(errno, "sock_diag", "CAP_NET_ADMIN"),
+        Watch::Closed | Watch::Listeners | Watch::Events => absent(errno, "sock_diag", "CAP_NET_ADMIN"),
         Watch::Resets | Watch::IcmpErrors | Watch::SynAcks => absent(errno, "packet socket", "CAP_NET_RAW"),
     }
 }

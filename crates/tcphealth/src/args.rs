@@ -146,6 +146,10 @@ pub(crate) struct CheckArgs {
     #[arg(long, value_name = "PROBES", num_args = 0..=1, require_equals = true, default_missing_value = "40",
           value_parser = clap::value_parser!(u32).range(1..=10_000), conflicts_with_all = ["from", "at"])]
     pub(crate) path: Option<u32>,
+    /// Listen to the kernel's own events for this long, as the window: who opens, closes and fails to connect, exactly (CAP_BPF
+    /// and CAP_PERFMON).
+    #[arg(long, value_name = "TIME", value_parser = duration, conflicts_with_all = ["from", "at", "window", "every", "since_boot"])]
+    pub(crate) events: Option<Duration>,
     /// Keep everything that is read, to judge it again with --from.
     #[arg(long, value_name = "DIR", conflicts_with_all = ["from", "at"])]
     pub(crate) save: Option<PathBuf>,

@@ -23,7 +23,8 @@ pub(crate) const ROUNDS: usize = 2;
 
 /// How often it is seen whether there is something to listen to.
 const PEEK_EVERY: Duration = Duration::from_secs(1);
-const WATCHES: [Watch; 5] = [Watch::Closed, Watch::Resets, Watch::IcmpErrors, Watch::SynAcks, Watch::Listeners];
+const WATCHES: [Watch; 6] =
+    [Watch::Closed, Watch::Resets, Watch::IcmpErrors, Watch::SynAcks, Watch::Listeners, Watch::Events];
 
 /// What happens while a window passes.
 pub(crate) trait Meanwhile {
@@ -83,6 +84,7 @@ impl Examiner<'_> {
         if !self.host.is_live() {
             return Ok(ears);
         }
+        ears.listen(self.host, self.host.counts_events().then_some(Watch::Events).into_iter());
         let begin = Duration::from_nanos(first.at.begin_ns);
         pass(begin + window, self.meanwhile, &mut || ears.peek(self.host, first, self.limits))?;
         Ok(ears)

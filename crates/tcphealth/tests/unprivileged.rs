@@ -119,6 +119,17 @@ fn an_ordinary_user_counts_by_sock_diag_what_root_counts_by_a_pinned_program() {
 }
 
 #[test]
+fn an_ordinary_user_gets_a_verdict_without_events_and_is_told_so() {
+    let home = installed();
+    let report = json(&home, &["check", "--events", "300ms", "--format", "json"]);
+    if nix::unistd::geteuid().is_root() {
+        let unseen = report["unseen"].as_array().unwrap();
+        let events = unseen.iter().filter(|one| one["remedy"].as_str().unwrap().contains("CAP_BPF and CAP_PERFMON"));
+        assert!(events.count() == 1 && report["checks"].is_array(), "{report}");
+    }
+}
+
+#[test]
 fn an_ordinary_user_is_told_what_events_need() {
     if !nix::unistd::geteuid().is_root() {
         return println!("not run: needs root to become somebody who may less");

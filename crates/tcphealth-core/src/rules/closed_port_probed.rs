@@ -8,7 +8,7 @@ use super::judge::said;
 use super::resetting::{self, ON_CLOSE, ON_DATA, ON_LINGER, ON_MEMORY, ON_TIMEOUT, OUT_RSTS};
 use super::{Ask, Limits, Page, Read, Rule};
 use crate::report::{Finding, Severity, Subject, SubjectKind, Verdict};
-use crate::snapshot::{Packet, PacketKind, Watch};
+use crate::snapshot::{Packet, PacketKind, Passed, PeerTally, Tally, Watch};
 use crate::window::Window;
 use crate::words::Message;
 use crate::{say, text};
@@ -75,6 +75,9 @@ fn check(window: &Window, limits: &Limits) -> Verdict {
     said(window, limits, list, Vec::new())
 }
 
+/// `SK_RST_REASON_NO_SOCKET`.
+const NO_SOCKET: &str = "NO_SOCKET";
+
 /// Whom we answered with resets, and from which ports.
 #[derive(Default)]
 struct Answered {
@@ -83,6 +86,21 @@ struct Answered {
 }
 
 impl Answered {
+    /// By the kernel's events, which know why each reset was sent.
+    fn told(tally: &Tally) -> Self {
+        let mut answered = Self::default();
+        let stray = |peer: &&PeerTally| matches!(&peer.what, Passed::WeReset { reason } if reason == NO_SOCKET);
+        for peer in tally.peers.iter().filter(stray) {
+            answered.ports_of.entry(peer.address).or_default().insert(peer.port);
+            answered.sources_of.entry(peer.port).or_default().insert(peer.address);
+        }
+        answered
+    }
+
+    fn is_known(&self) -> bool {
+        !self.ports_of.is_empty()
+    }
+
     /// Resets that left from ports where nothing listens.
     fn heard(window: &Window) -> Self {
         let mut answered = Self::default();
@@ -109,7 +127,8 @@ impl Answered {
 }
 
 fn finding(window: &Window, count: u64, per_second: f64) -> Finding {
-    let answered = Answered::heard(window);
+    let answered = window.tally().map(Answered::told).filter(Answered::is_known);
+    let answered = answered.unwrap_or_else(|| Answered::heard(window));
     let scanner = answered.scanner();
     let subject = Subject {
         kind: if scanner.is_some() { SubjectKind::Peer } else { SubjectKind::Netns },
@@ -195,6 +214,27 @@ mod tests {
         let sent = (1..=9).map(|n| reset("192.0.2.1:8080", &format!("198.51.100.{n}:50000"), true, 0)).collect();
         let found = hearing(scene(100), Watch::Resets, Vec::new(), sent).build().findings(&RULE);
         assert!(found[0].cause.en.contains("9 sources ask for port 8080"), "{}", found[0].cause.en);
+    }
+
+    #[test]
+    fn events_name_the_scanner_where_no_packet_was_heard() {
+        let reset = |port, reason: &str| PeerTally {
+            address: "198.51.100.9".parse().unwrap(),
+            port,
+            what: Passed::WeReset { reason: reason.into() },
+            count: 10,
+        };
+        let of = |reason: &str| {
+            let peers = (1..=10).map(|port| reset(port, reason)).collect();
+            let tally = crate::snapshot::Fact::Tally(Tally { peers, ..Tally::default() });
+            scene(100)
+                .answer(crate::snapshot::Question::Watch(Watch::Events), Ok(tally))
+                .build()
+                .findings(&RULE)
+                .remove(0)
+        };
+        assert!(of(NO_SOCKET).cause.en.contains("198.51.100.9 tried 10 closed ports"));
+        assert_eq!(of("TCP_ABORT_ON_CLOSE").subject.remote, None);
     }
 
     #[test]

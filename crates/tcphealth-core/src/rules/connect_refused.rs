@@ -5,9 +5,11 @@ use std::collections::BTreeMap;
 use super::connecting::{self, ACTIVE_OPENS, ATTEMPT_FAILS, DESTINATIONS_MAX, EMBRYONIC_RSTS, SYN_RETRANS};
 use super::judge::said;
 use super::rejected_by_router::IN_UNREACHABLE;
-use super::{Ask, Limits, Page, Read, Rule, wording};
+use super::{Ask, Limits, Page, Read, Rule, processes, wording};
 use crate::report::{Advice, Finding, Severity, Subject, Verdict};
-use crate::snapshot::{ClosedSocket, Endpoint, Heard, Owner, PacketKind, Question, State, Watch};
+use crate::snapshot::{
+    Attempt, ClosedSocket, ECONNREFUSED, Endpoint, Heard, Owner, PacketKind, Question, State, Watch,
+};
 use crate::window::Window;
 use crate::{say, text};
 
@@ -92,10 +94,16 @@ fn only_resets(window: &Window) -> bool {
         && connecting::failed(window).is_some_and(|count| count > 0)
 }
 
-/// Where a connect that was taken back went: the resets of that address name the port, when they were heard.
+/// Where a connect that was taken back went: the kernel's events, or the resets of that address, name the port, when they were
+/// heard.
 fn target_of(window: &Window, closed: &ClosedSocket) -> Endpoint {
     if closed.remote.port != 0 {
         return closed.remote;
+    }
+    let address = closed.remote.address;
+    let told = window.tally().and_then(|tally| processes::failed_at(tally, address, Attempt::Failed(ECONNREFUSED)));
+    if let Some(place) = told {
+        return place;
     }
     let packets = connecting::heard(window, Watch::Resets).into_iter().flat_map(|heard| &heard.packets);
     let mut resets = packets.filter(|packet| packet.kind == PacketKind::Reset && !packet.outgoing);
@@ -325,6 +333,10 @@ mod tests {
         let scene = || hearing(refused(10, 2_000).into_iter().map(taken).collect()).grew(ATTEMPT_FAILS.0, 10);
         let found = scene().build().findings(&RULE);
         assert_eq!((found[0].severity, found[0].subject.remote.as_deref()), (Severity::Warning, Some("198.51.100.7")));
+        let told = scene()
+            .answer(Question::Watch(Watch::Events), Ok(Fact::Tally(processes::tests::refusal("198.51.100.7:443"))));
+        let found = told.build().findings(&RULE);
+        assert_eq!((found[0].subject.remote.as_deref(), found[0].subject.pid), (Some("198.51.100.7:443"), Some(42)));
         assert_eq!(scene().grew(SYN_RETRANS.0, 1).build().severity(&RULE), None);
         assert_eq!(scene().grew("Icmp.InDestUnreachs", 1).build().severity(&RULE), None);
     }

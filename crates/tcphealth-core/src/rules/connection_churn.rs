@@ -3,7 +3,7 @@
 use super::connecting::SYN_RETRANS;
 use super::ports::{self, Ports};
 use super::wording::{destination, ms, percent, process, span};
-use super::{Ask, Limits, Page, Read, Rule, watches_nothing};
+use super::{Ask, Limits, Page, Read, Rule, processes, watches_nothing};
 use crate::report::{Advice, Finding, Severity, Verdict};
 use crate::snapshot::{AGES, Endpoint, Owner, Service, ServiceKey, State};
 use crate::window::Window;
@@ -65,6 +65,8 @@ struct Churn<'a> {
     waiting: f64,
     /// Connections that are established at any moment.
     open: f64,
+    /// The sum of what a pool in each process would hold, by the kernel's events.
+    pool: Option<f64>,
     severity: Severity,
 }
 
@@ -77,7 +79,14 @@ fn check(window: &Window, limits: &Limits) -> Verdict {
     churns.sort_by(|a, b| b.severity.cmp(&a.severity).then(b.waiting.total_cmp(&a.waiting)));
     churns.truncate(FINDINGS_MAX);
     let mut questions = Vec::new();
-    let findings = churns.iter().map(|churn| finding(churn, ports::owner(window, churn.service, &mut questions)));
+    let opener = |churn: &Churn| {
+        let openers = processes::openers(window.tally()?, churn.to);
+        Some(processes::main(&openers)?.owner.clone())
+    };
+    let findings = churns.iter().map(|churn| {
+        let owner = opener(churn).or_else(|| ports::owner(window, churn.service, &mut questions).cloned());
+        finding(churn, owner.as_ref())
+    });
     let findings: Vec<_> = findings.collect();
     match (questions.is_empty(), findings.is_empty()) {
         (false, _) => Verdict::Ask(questions),
@@ -91,7 +100,11 @@ fn churn<'a>(window: &Window<'a>, ports: &Ports, service: &'a Service, limits: &
     // A TIME_WAIT that may be taken over after a second has left no trace of the connections before it.
     let seconds = if ports.reuses(&service.key) { 1 } else { (window.seconds() as usize).clamp(1, AGES) };
     let ended = f64::from(service.time_wait_younger_than_seconds(seconds)) / seconds as f64;
-    let per_second = ended + f64::from(service.born.live()) / window.seconds();
+    let estimated = ended + f64::from(service.born.live()) / window.seconds();
+    let events = window.tally().filter(|tally| tally.is_whole()).map(|tally| (tally, processes::openers(tally, to)));
+    let per_second = events
+        .as_ref()
+        .map_or(estimated, |(tally, openers)| openers.iter().map(|opener| opener.opened_per_second(tally)).sum());
     let peer = window.census().and_then(|census| census.peer(&to.address));
     let rtt_us = service.rtt_us.or_else(|| peer.and_then(|peer| peer.min_rtt_us));
     // Where SYNs are lost, the sockets that wait a second to send theirs again hide how long a handshake takes.
@@ -110,13 +123,16 @@ fn churn<'a>(window: &Window<'a>, ports: &Ports, service: &'a Service, limits: &
     } else {
         return None;
     };
-    Some(Churn { service, source, to, per_second, rtt_us, waiting, open, severity })
+    // By Little's law, where each connection was seen from its begin to its end.
+    let pools = events.iter().flat_map(|(tally, openers)| openers.iter().filter_map(|opener| opener.pool(tally)));
+    let pool = pools.reduce(|sum, pool| sum + pool);
+    Some(Churn { service, source, to, per_second, rtt_us, waiting, open, pool, severity })
 }
 
 impl Churn<'_> {
     /// A pool of this size would do: by Little's law as many as are in use at any moment.
     fn pool(&self) -> f64 {
-        self.open.ceil().max(1.0)
+        self.pool.unwrap_or_else(|| self.open.ceil().max(1.0))
     }
 
     /// Share of a connection's life that its handshake takes.
@@ -189,8 +205,11 @@ fn cause(churn: &Churn) -> Message {
 fn with_evidence(finding: Finding, churn: &Churn) -> Finding {
     let scope = "destination, window";
     let count = |state| f64::from(churn.service.states.get(state));
+    let told = churn.pool.is_some();
+    let rate_source = if told { "inet_sock_set_state" } else { "TIME_WAIT ages and new cookies" };
+    let pool_source = if told { "rate × mean life" } else { "mean of ESTABLISHED at both looks" };
     let finding = finding
-        .evidence("new connections", (churn.per_second, "per second"), scope, "TIME_WAIT ages and new cookies")
+        .evidence("new connections", (churn.per_second, "per second"), scope, rate_source)
         .evidence("in handshake", (churn.waiting, "connections"), scope, "rate × round trip")
         .evidence(
             "share of the time in handshakes",
@@ -198,7 +217,7 @@ fn with_evidence(finding: Finding, churn: &Churn) -> Finding {
             scope,
             "in handshake / (in handshake + open)",
         )
-        .evidence("pool that would do", (churn.pool(), "connections"), scope, "mean of ESTABLISHED at both looks")
+        .evidence("pool that would do", (churn.pool(), "connections"), scope, pool_source)
         .evidence("TIME_WAIT", (count(State::TimeWait), "sockets"), "destination", "sock_diag");
     match churn.rtt_us {
         Some(rtt) => finding.evidence("tcpi_rtt", (f64::from(rtt), "µs"), "destination", "sock_diag"),

@@ -6,7 +6,7 @@ use std::net::IpAddr;
 use super::connect_unanswered::is_unanswered;
 use super::connecting::{self, ACTIVE_OPENS, ATTEMPT_FAILS, EMBRYONIC_RSTS, RETRANS_FAIL, SYN_RETRANS};
 use super::judge::said;
-use super::{Ask, Limits, Page, Read, Rule, wording};
+use super::{Ask, Limits, Page, Read, Rule, processes, wording};
 use crate::report::{Advice, Finding, Severity, Subject, Verdict};
 use crate::snapshot::{Endpoint, Followed, ServiceKey, State, Watch};
 use crate::window::Window;
@@ -56,7 +56,9 @@ pub static RULE: Rule = Rule {
 
 fn check(window: &Window, limits: &Limits) -> Verdict {
     let seen = connecting::late(window).count() as u64;
-    let slow = seen.max(by_counters(window, limits).unwrap_or(0));
+    let told = window.tally().filter(|tally| tally.is_whole());
+    let told = told.map(|tally| processes::late(tally).iter().map(|(_, count)| count).sum());
+    let slow = seen.max(told.or_else(|| by_counters(window, limits)).unwrap_or(0));
     let list =
         if slow as f64 >= limits.slow_connect_info_count { vec![finding(window, limits, slow)] } else { Vec::new() };
     said(window, limits, list, Vec::new())
@@ -87,6 +89,9 @@ fn by_counters(window: &Window, limits: &Limits) -> Option<u64> {
 
 /// The destination with most connects that were seen to be late; those that lived and died in the window count too.
 fn worst(window: &Window) -> Option<(Endpoint, IpAddr)> {
+    if let Some(place) = told(window) {
+        return Some(place);
+    }
     let mut late: BTreeMap<(Endpoint, IpAddr), u32> = BTreeMap::new();
     let died = connecting::closed_clients(window)
         .filter(|closed| connecting::had_connected(closed) && closed.total_retrans.unwrap_or(0) > 0);
@@ -95,6 +100,15 @@ fn worst(window: &Window) -> Option<(Endpoint, IpAddr)> {
         *late.entry(destination).or_default() += 1;
     }
     late.into_iter().max_by_key(|(_, count)| *count).map(|(destination, _)| destination).or_else(|| only(window))
+}
+
+/// The destination with most late connects by the kernel's events, when a look shows from which address it is reached.
+fn told(window: &Window) -> Option<(Endpoint, IpAddr)> {
+    let (to, _) = processes::late(window.tally()?).into_iter().find_map(|(to, count)| Some((to?, count)))?;
+    window.census()?.services.iter().find_map(|service| match service.key {
+        ServiceKey::Destination { source, destination } => (destination == to).then_some((to, source)),
+        ServiceKey::Listener(_) => None,
+    })
 }
 
 /// The one destination to which connections were opened, if there was one only.
@@ -162,7 +176,7 @@ mod tests {
     use super::super::connect_unanswered::tests::waiting;
     use super::*;
     use crate::rules::testing::{Example, Scene, last_two};
-    use crate::snapshot::{Socket, Timer};
+    use crate::snapshot::{Fact, Question, Socket, Timer};
 
     const PLACE: &str = "198.51.100.7:443";
 
@@ -214,6 +228,23 @@ mod tests {
         };
         let found = scene(0, 100).each(3, late).build().findings(&RULE);
         assert_eq!((found[0].severity, found[0].subject.remote.as_deref()), (Severity::Info, Some(PLACE)));
+    }
+
+    #[test]
+    fn the_kernels_events_count_better_than_the_counters() {
+        let told = |retried, syns| {
+            let tally = processes::tests::answered_late(PLACE, retried);
+            let open = Socket::tcp(State::Established, "192.0.2.1:50000", PLACE);
+            let scene = scene(syns, 1000).answer(Question::Watch(Watch::Events), Ok(Fact::Tally(tally)));
+            let found = scene.born(open).build();
+            (found.severity(&RULE), found)
+        };
+        assert_eq!(
+            [told(2, 100).0, told(3, 0).0, told(10, 0).0],
+            [None, Some(Severity::Info), Some(Severity::Warning)]
+        );
+        let subject = told(10, 0).1.findings(&RULE).remove(0).subject;
+        assert_eq!((subject.remote.as_deref(), subject.pid), (Some(PLACE), Some(42)));
     }
 
     #[test]

@@ -176,6 +176,23 @@ fn watches(window: &Window) -> Vec<Unseen> {
     for (question, answer) in window.answers() {
         let Question::Watch(watch) = question else { continue };
         match answer {
+            Err(absent) if *watch == Watch::Events => all.push(Unseen {
+                what: watched(*watch).into(),
+                why: reason_of(absent),
+                remedy: say! {
+                    en: "run as root, or with CAP_BPF and CAP_PERFMON, on Linux 6.1 or later with CONFIG_DEBUG_INFO_BTF",
+                    ko: "CONFIG_DEBUG_INFO_BTF가 켜진 Linux 6.1 이상에서 root 또는 CAP_BPF와 CAP_PERFMON 권한으로 실행"
+                },
+            }),
+            Ok(Fact::Tally(tally)) if !tally.is_whole() => all.push(Unseen {
+                what: watched(*watch).into(),
+                why: say! {
+                    en: "{unnamed} have no process or peer, of {forgotten} connections the begin, {missed} were not counted: too many at once",
+                    ko: "한꺼번에 너무 많아 {unnamed}개는 프로세스나 상대를, 연결 {forgotten}개는 시작을 모르며 {missed}개는 세지 못함",
+                    unnamed = tally.unnamed, forgotten = tally.forgotten, missed = tally.missed
+                },
+                remedy: say! { en: "take a shorter window", ko: "관찰 구간을 줄인다" },
+            }),
             Err(absent) => all.push(Unseen {
                 what: watched(*watch).into(),
                 why: reason_of(absent),
@@ -202,6 +219,9 @@ fn watched(watch: Watch) -> Text {
         Watch::Resets => text! { en: "resets on the wire", ko: "회선의 RST" },
         Watch::IcmpErrors => text! { en: "ICMP errors on the wire", ko: "회선의 ICMP 오류" },
         Watch::SynAcks => text! { en: "SYN-ACKs on the wire", ko: "회선의 SYN-ACK" },
+        Watch::Events => {
+            text! { en: "who opens, closes and fails to connect (events)", ko: "연결을 열고 닫고 실패하는 프로세스(이벤트)" }
+        }
         Watch::Listeners => text! { en: "accept queues between two looks", ko: "두 관찰 사이의 accept 큐" },
     }
 }

@@ -74,7 +74,11 @@ pub(crate) fn run(args: &CheckArgs, speech: &Speech) -> anyhow::Result<ExitCode>
         let every = Every { window, count: args.count, format, limits: &limits, speech };
         return Ok(ExitCode::from(every.run(host.walking(Walker::default()))?.status()));
     }
-    let report = if args.since_boot { since_boot(host, speech)? } else { look(host, &args.look, speech)? };
+    let mut window = args.look.window;
+    if let Some(time) = args.events {
+        (host, window) = (host.counting_events(), Some(time));
+    }
+    let report = if args.since_boot { since_boot(host, speech)? } else { look(host, window, speech)? };
     print(&report, format, speech)
 }
 
@@ -151,12 +155,12 @@ pub(crate) fn host(from: Option<&Path>, netns: Option<&str>, save: Option<&Path>
 }
 
 /// One window on a host, judged.
-pub(crate) fn look(host: Host, look: &LookArgs, speech: &Speech) -> anyhow::Result<Report> {
+pub(crate) fn look(host: Host, window: Option<Duration>, speech: &Speech) -> anyhow::Result<Report> {
     let (limits, mut host) = (config::limits()?, host.walking(Walker::default()));
     let mut progress = Progress::new(speech);
     let mut examiner =
         Examiner { host: &mut host, limits: &limits, history: History::default(), meanwhile: &mut progress };
-    let report = examiner.once(look.window.unwrap_or(WINDOW));
+    let report = examiner.once(window.unwrap_or(WINDOW));
     progress.clear();
     report
 }

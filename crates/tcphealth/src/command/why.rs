@@ -34,7 +34,7 @@ pub(crate) fn run(args: &WhyArgs, speech: &Speech) -> anyhow::Result<ExitCode> {
         report
     } else {
         let host = check::host(args.look.from.as_deref(), args.look.netns.as_deref(), None)?;
-        check::look(host, &args.look, speech)?
+        check::look(host, args.look.window, speech)?
     };
     let style = speech.style(Format::Text);
     speech::print(&answer(&report, rule, &args.what, &style))?;

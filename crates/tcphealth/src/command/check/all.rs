@@ -32,6 +32,7 @@ const NAMED_MAX: usize = 5;
 /// Prints all reports; the verdict on the worst is the exit status.
 pub(super) fn run(args: &CheckArgs, format: Format, speech: &Speech) -> anyhow::Result<ExitCode> {
     let alone = args.path.is_some() || args.save.is_some() || args.redact || args.since_boot || args.every.is_some();
+    let alone = alone || args.events.is_some();
     if alone || format == Format::OpenMetrics {
         let words = say! {
             en: "--netns all goes with --window, --timeout, and --format text, json or nagios only",

@@ -1,0 +1,86 @@
+//! `check --events` names who opened and who failed, though they have gone, and says the same again of what it saved.
+#![expect(clippy::unwrap_used, reason = "a test that panics fails, as it should")]
+
+use std::io::Read;
+use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::process::{Command, Stdio, id};
+use std::thread::sleep;
+use std::time::Duration;
+
+use nix::sched::{CloneFlags, unshare};
+use serde_json::Value;
+
+/// Runs a test in a namespace of its own; where that is not permitted it says so and passes, unless every test is demanded.
+fn in_netns(test: fn()) {
+    let run = move || match unshare(CloneFlags::CLONE_NEWNET) {
+        Ok(()) => {
+            assert!(Command::new("ip").args(["link", "set", "lo", "up"]).status().unwrap().success());
+            test();
+        }
+        Err(_) if std::env::var_os("TCPHEALTH_ALL_TESTS").is_none() => println!("not run: needs CAP_SYS_ADMIN"),
+        Err(errno) => panic!("unshare: {errno}"),
+    };
+    std::thread::spawn(run).join().unwrap();
+}
+
+fn tcphealth(words: &[&str]) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_tcphealth"));
+    command.args(words).args(["--format", "json"]).stdout(Stdio::piped());
+    command
+}
+
+/// A connection of some twenty milliseconds that the client closes, and a connect that is refused.
+fn traffic(listener: &TcpListener, nobody: SocketAddr) {
+    let client = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
+    let (mut server, _) = listener.accept().unwrap();
+    sleep(Duration::from_millis(20));
+    drop(client);
+    server.read_exact(&mut [0]).unwrap_err();
+    TcpStream::connect(nobody).unwrap_err();
+}
+
+fn finding<'a>(report: &'a Value, rule: &str) -> &'a Value {
+    let list = report["findings"].as_array().unwrap();
+    list.iter().find(|one| one["rule"] == rule).unwrap_or_else(|| panic!("{rule}: {report}"))
+}
+
+fn evidence(finding: &Value, name: &str) -> f64 {
+    let list = finding["evidence"].as_array().unwrap();
+    let one = list.iter().find(|one| one["name"].as_str().unwrap().starts_with(name));
+    one.unwrap_or_else(|| panic!("{name}: {finding}"))["value"].as_f64().unwrap()
+}
+
+#[test]
+fn who_opened_and_who_failed_is_named_and_said_again() {
+    in_netns(|| {
+        let directory = tempfile::tempdir().unwrap();
+        let saved = directory.path().join("saved").display().to_string();
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let nobody = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+        let mut check = tcphealth(&["check", "--events", "5s", "--save", &saved]).spawn().unwrap();
+        let mut made = 0.0;
+        while check.try_wait().unwrap().is_none() {
+            traffic(&listener, nobody);
+            made += 1.0;
+        }
+        let mut report = String::new();
+        check.stdout.take().unwrap().read_to_string(&mut report).unwrap();
+        let again = tcphealth(&["check", "--from", &saved]).output().unwrap();
+        assert_eq!(report, String::from_utf8(again.stdout).unwrap());
+        let report: Value = serde_json::from_str(&report).unwrap();
+        if report["unseen"].to_string().contains("CAP_PERFMON") {
+            assert!(std::env::var_os("TCPHEALTH_ALL_TESTS").is_none(), "{report}");
+            return println!("not run: needs CAP_BPF and CAP_PERFMON");
+        }
+        let churn = finding(&report, "connection-churn");
+        assert_eq!(churn["subject"]["pid"], id(), "{churn}");
+        assert!((0.02..1.0).contains(&evidence(churn, "mean life")), "{churn}");
+        let left = evidence(churn, "left to TIME_WAIT");
+        assert!(left > made / 3.0 && left <= made, "{left} of {made}: {churn}");
+        let refused = finding(&report, "connect-refused");
+        let place = (&refused["subject"]["remote"], &refused["subject"]["pid"]);
+        assert_eq!(place, (&nobody.to_string().into(), &id().into()), "{refused}");
+        let failed = evidence(refused, "ECONNREFUSED");
+        assert!(failed > made / 3.0 && failed <= made, "{failed} of {made}: {refused}");
+    });
+}
