@@ -10,13 +10,14 @@ mod day;
 mod names;
 mod writer;
 mod reader;
+mod order;
 mod picked;
 mod history;
 mod range;
 #[cfg(test)]
 mod month;
 
-pub(crate) use history::Past;
+pub(crate) use history::{Past, patience_us};
 pub(crate) use picked::Picked;
 pub(crate) use range::Range;
 pub(crate) use reader::{Sample, Store};

@@ -3,12 +3,11 @@
 use std::collections::{BTreeSet, HashMap};
 
 use crate::frame::block::Moment;
+use crate::frame::taken::goes_on;
 use crate::frame::totals::Quantity;
 
 /// Two samples further apart are not compared, µs: nobody knows what was between them.
 const APART_MAX_US: u64 = 1_800_000_000;
-/// The wall clock may drift from the boot clock so far between two samples, µs; more is a boot, or a clock that was set.
-const DRIFT_MAX_US: i64 = 1_000_000;
 
 /// Numbers for quantities, so that weeks of them fit into lists.
 #[derive(Debug, Default)]
@@ -162,9 +161,7 @@ impl Follower {
 
 /// The time between two samples; `None` when a break lies between them.
 fn seconds(before: Moment, now: Moment) -> Option<f64> {
-    let passed_us = now.boot_us.checked_sub(before.boot_us)?;
-    let drift_us = (now.wall_us - before.wall_us) - passed_us.cast_signed();
-    (passed_us <= APART_MAX_US && drift_us.abs() <= DRIFT_MAX_US).then_some(passed_us as f64 / 1e6)
+    goes_on(before, now, APART_MAX_US).then(|| now.boot_us.saturating_sub(before.boot_us) as f64 / 1e6)
 }
 
 #[cfg(test)]

@@ -77,11 +77,13 @@ pub struct Scene {
     pub at: Stamp,
     /// The interfaces, by their indexes.
     pub interfaces: Result<Vec<Interface>, Absent>,
+    /// Of the recorder only how often it looked.
+    pub meter: Meter,
 }
 
 impl Default for Scene {
     fn default() -> Self {
-        Self { identity: Identity::default(), at: Stamp::default(), interfaces: not_kept() }
+        Self { identity: Identity::default(), at: Stamp::default(), interfaces: not_kept(), meter: Meter::default() }
     }
 }
 
@@ -91,6 +93,7 @@ impl Scene {
         let mut steps = path.split(STEP).skip(1);
         match steps.next() {
             Some("at") => steps.next() == Some("utc_offset_seconds"),
+            Some("meter") => steps.next() == Some("census_interval_ms"),
             first => matches!(first, Some("identity" | "interfaces")),
         }
     }
@@ -196,6 +199,16 @@ pub fn is_to_count(entity: &str, field: &str) -> bool {
         }
         _ => true,
     }
+}
+
+/// The wall clock may drift from the boot clock so far between two samples, µs; more is a boot, or a clock that was set.
+const DRIFT_MAX_US: u64 = 1_000_000;
+
+/// Whether a sample can be compared with the one before: time has passed, no more than that, and it is the same on both clocks.
+pub fn goes_on(before: Moment, now: Moment, apart_max_us: u64) -> bool {
+    let passed_us = now.boot_us.saturating_sub(before.boot_us);
+    let drift_us = now.wall_us.saturating_sub(before.wall_us).saturating_sub_unsigned(passed_us);
+    passed_us > 0 && passed_us <= apart_max_us && drift_us.unsigned_abs() <= DRIFT_MAX_US
 }
 
 /// A time as the streams have it.

@@ -28,6 +28,8 @@ pub enum Kind {
     Statistics,
     /// The host was started; it has that many CPUs plus one.
     Restart(u32),
+    /// What follows cannot be compared with what stands before: a recording was interrupted. No file of sysstat's has it.
+    Interruption,
     /// A line that somebody had written into the file, without its padding.
     Comment(Vec<u8>),
 }
@@ -36,6 +38,8 @@ pub(super) const STATISTICS: u8 = 1;
 pub(super) const RESTART: u8 = 2;
 const LAST_STATISTICS: u8 = 3;
 const COMMENT: u8 = 4;
+/// Of ours only.
+pub(super) const INTERRUPTION: u8 = 255;
 const EXTRA_MAX: u8 = 15;
 /// No record is older: September 2001, sysstat's own limit.
 const UST_TIME_MIN: u64 = 1_000_000_000;
@@ -110,6 +114,7 @@ impl<R: Read> Reader<R> {
                     return Ok(Some((moment, Kind::Statistics)));
                 }
                 RESTART => Kind::Restart(self.restart()?),
+                INTERRUPTION => Kind::Interruption,
                 COMMENT => Kind::Comment(text(self.input.take(COMMENT_BYTES)?).to_vec()),
                 _ => {
                     self.extra(extra)?;
@@ -141,7 +146,8 @@ impl<R: Read> Reader<R> {
     fn head(&mut self) -> Result<(Moment, u8, bool), Trouble> {
         let (moment, kind, extra) = if self.header.format == FORMAT { self.current_head()? } else { self.old_head()? };
         let (hour, minute, second) = moment.clock;
-        let sane = (STATISTICS..=EXTRA_MAX).contains(&kind) && hour < 24 && minute < 60 && second <= 60;
+        let known = (STATISTICS..=EXTRA_MAX).contains(&kind) || kind == INTERRUPTION;
+        let sane = known && hour < 24 && minute < 60 && second <= 60;
         if sane && moment.ust_time >= UST_TIME_MIN { Ok((moment, kind, extra)) } else { Err(Trouble::Invalid) }
     }
 

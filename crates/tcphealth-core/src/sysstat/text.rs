@@ -319,7 +319,7 @@ impl Settings {
 impl Printer for SarPrinter {
     fn special(&mut self, out: &mut Outs<'_>, lane: usize, special: &Special) {
         let text = out.lane(lane);
-        if let Kind::Restart(_) = special.kind {
+        if matches!(special.kind, Kind::Restart(_) | Kind::Interruption) {
             text.push(b'\n');
         }
         title_column(text, &special.at.civil.time());
@@ -328,6 +328,9 @@ impl Printer for SarPrinter {
                 text.extend_from_slice(b"  LINUX RESTART\t(");
                 integer(text, u64::from(Header::cpus_shown(*cpus)), 0);
                 text.extend_from_slice(b" CPU)\n");
+            }),
+            Kind::Interruption => self.settings.style.ink(text, Ink::Restart, |text| {
+                text.extend_from_slice(b"  RECORDING INTERRUPTED\n");
             }),
             Kind::Comment(comment) => self.settings.style.ink(text, Ink::Comment, |text| {
                 text.extend_from_slice(b"  COM ");

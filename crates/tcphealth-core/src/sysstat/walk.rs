@@ -305,7 +305,7 @@ impl<'a, R: Read> Walk<'a, R> {
                     self.close_all(printer, out);
                     return Ok(End::File);
                 }
-                Some((moment, kind @ Kind::Restart(_))) => {
+                Some((moment, kind @ (Kind::Restart(_) | Kind::Interruption))) => {
                     self.close_all(printer, out);
                     return Ok(End::Restart(self.special(moment, kind)));
                 }
@@ -371,10 +371,11 @@ impl<'a, R: Read> Walk<'a, R> {
         }
     }
 
-    /// A RESTART or comment, unless it is out of bounds or comments are not shown.
+    /// A RESTART, an interruption or a comment, unless it is out of bounds or comments are not shown.
     fn special(&mut self, moment: Moment, kind: Kind) -> Option<Special> {
         match kind {
             Kind::Restart(cpus) => self.cpus = cpus_of(cpus),
+            Kind::Interruption => {}
             _ if !self.choice.comments => return None,
             _ => {}
         }

@@ -5,7 +5,7 @@
 use super::activity::{Activity, DUPLEX, SPEED, Width};
 use super::header::{FORMAT, Header, MAGIC, MAGIC_BYTES};
 use super::items::{Items, NAME_BYTES};
-use super::record::{Moment, RESTART, STATISTICS};
+use super::record::{INTERRUPTION, Moment, RESTART, STATISTICS};
 
 /// The bytes of `file_header` since 12.2.0, and its fields.
 const HEADER_BYTES: usize = 336;
@@ -62,6 +62,11 @@ pub fn restart(moment: &Moment, cpus: u32) -> Vec<u8> {
     let mut out = record(moment, RESTART);
     put(&mut out, &[u64::from(cpus)], 4);
     out
+}
+
+/// The record of a time of which nothing is known: what was before is not compared with what follows.
+pub fn interruption(moment: &Moment) -> Vec<u8> {
+    record(moment, INTERRUPTION)
 }
 
 /// One record of statistics: its head, then the items of every activity in the file's order.

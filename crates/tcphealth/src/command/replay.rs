@@ -19,6 +19,7 @@ pub(crate) fn run(args: &ReplayArgs, speech: &Speech) -> anyhow::Result<ExitCode
     let store = Store::open(&args.from.clone().unwrap_or_else(store::default_dir))?;
     let (limits, mut history) = (config::limits()?, History::default());
     let step_us = i64::try_from(args.step.as_micros()).unwrap_or(i64::MAX).max(1);
+    let end = store.spans()?.last().map_or(args.at, |(_, end)| When(*end));
     let (mut when, mut shown_ns, mut gap) = (args.at, None, false);
     while when <= args.until {
         match Past::find(&store, when, args.window)? {
@@ -36,8 +37,8 @@ pub(crate) fn run(args: &ReplayArgs, speech: &Speech) -> anyhow::Result<ExitCode
                     break;
                 }
                 gap = true;
-                // On with the same steps, just before there is something again.
-                let Some(next) = store.next(when)? else { break };
+                // On with the same steps, just before there is something again, or through a short pause.
+                let next = if when < end { store.next(when)?.unwrap_or(when) } else { break };
                 when.0 += (next.0 - when.0) / step_us * step_us;
             }
         }

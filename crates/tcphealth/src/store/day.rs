@@ -203,7 +203,7 @@ impl Day {
         query.query_map([stream as i64], |row| Ok((row.get(0)?, row.get(1)?)))?.collect()
     }
 
-    /// Hands on the blocks that have something of this time.
+    /// Hands on the blocks that have something of this time, in the order of their writing.
     pub(super) fn blocks(
         &self,
         stream: Stream,
@@ -211,7 +211,7 @@ impl Day {
         each: &mut dyn FnMut(&Block<'_>) -> anyhow::Result<()>,
     ) -> anyhow::Result<()> {
         let chosen = "SELECT id, begin_us, end_us, bytes, crc FROM block \
-            WHERE stream = ?1 AND begin_us <= ?3 AND end_us >= ?2 ORDER BY begin_us, id";
+            WHERE stream = ?1 AND begin_us <= ?3 AND end_us >= ?2 ORDER BY id";
         let mut query = self.sql.prepare_cached(chosen)?;
         let mut rows = query.query(params![stream as i64, range.0, range.1])?;
         while let Some(row) = rows.next()? {

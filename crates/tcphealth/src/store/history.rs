@@ -3,8 +3,8 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use tcphealth_core::frame::taken::Taken;
-use tcphealth_core::report::Report;
+use tcphealth_core::frame::taken::{Taken, goes_on};
+use tcphealth_core::report::{Report, Unseen};
 use tcphealth_core::rules::{History, Limits};
 use tcphealth_core::say;
 use tcphealth_core::snapshot::{Absent, Answers, Census, Counters, Question, Snapshot};
@@ -22,6 +22,8 @@ const BELIEVED_US: u64 = 5_000_000;
 const SEARCH_US: i64 = 600_000_000;
 /// The same for readings of sysstat's, which may be an hour apart.
 const SEARCH_LONG_US: i64 = 4_000_000_000;
+/// So much of a recording is in memory at a time, µs.
+const CHUNK_US: i64 = 600_000_000;
 /// The usual interval of sysstat's, ms.
 const USUAL_MS: u64 = 600_000;
 
@@ -82,16 +84,36 @@ impl Past {
         let Some(first) = &self.first else { return Ok(history) };
         let until_us = first.at.wall_ns.div_euclid(1000);
         let since_us = until_us.saturating_sub((limits.chronic_long_seconds * 1e6) as i64);
-        let (looks, counters) = (store.taken((since_us, until_us))?, store.counters((since_us, until_us))?);
-        for pair in looks.windows(2) {
-            let [before, after] = pair else { continue };
-            if follows(&before.said, &after.said) {
-                let (last, answers) = whole(after, &counters);
-                let past = Self { first: Some(whole(before, &counters).0), last, answers };
-                past.judged(&mut history, limits)?;
-            }
-        }
+        Self::each(store, (since_us, until_us), &mut |past| past.judged(&mut history, limits).map(drop))?;
         Ok(history)
+    }
+
+    /// Hands on every window between two looks that was recorded between two times, oldest first.
+    ///
+    /// # Errors
+    /// The recording is damaged, or the caller's.
+    pub(crate) fn each(
+        store: &Store,
+        (begin, end): (i64, i64),
+        each: &mut dyn FnMut(&Self) -> anyhow::Result<()>,
+    ) -> anyhow::Result<()> {
+        let mut before: Option<(Taken, Snapshot)> = None;
+        let mut from = begin;
+        while from <= end {
+            let until = from.saturating_add(CHUNK_US - 1).min(end);
+            let (looks, counters) = (store.taken((from, until))?, store.counters((from, until))?);
+            for look in looks {
+                let (last, answers) = whole(&look, &counters);
+                let first = before.take().filter(|(taken, _)| follows(taken, &look.said)).map(|(_, first)| first);
+                let past = Self { first, last, answers };
+                if past.first.is_some() {
+                    each(&past)?;
+                }
+                before = Some((look.said, past.last));
+            }
+            from = until.saturating_add(1);
+        }
+        Ok(())
     }
 
     /// Judged by the same rules as a live look; what was not asked then stays unanswered.
@@ -105,7 +127,24 @@ impl Past {
             Some(first) => (first, Some(&self.last)),
             None => (&self.last, None),
         };
-        Ok(settle((first, second), history, (self.answers.clone(), limits), &mut none)?.0)
+        let mut report = settle((first, second), history, (self.answers.clone(), limits), &mut none)?.0;
+        report.unseen.extend(self.first.is_none().then(interrupted));
+        Ok(report)
+    }
+}
+
+/// Why a look of a recording is judged alone.
+fn interrupted() -> Unseen {
+    Unseen {
+        what: say! {
+            en: "what was before this look, at which the recording begins or was interrupted",
+            ko: "이 관찰 앞의 일. 여기서 기록이 시작되거나 끊김"
+        },
+        why: say! {
+            en: "a boot, a suspend, a clock that was set or another network namespace lies between",
+            ko: "부팅, 절전, 시계 변경 또는 다른 네트워크 네임스페이스가 사이에 있음"
+        },
+        remedy: say! { en: "--at judges a later moment", ko: "--at으로 더 뒤의 시점을 판정한다" },
     }
 }
 
@@ -130,8 +169,10 @@ fn whole(look: &Sample<Taken>, counters: &[Sample<Counters>]) -> (Snapshot, Answ
 
 /// Whether what was seen at a look still tells of this time.
 fn covers(last: &Sample<Taken>, when: When) -> bool {
-    let believed_us = last.said.meter.census_interval_ms.saturating_mul(1000 * INTERVALS_MAX).max(BELIEVED_US);
-    (when.0 - last.at.wall_us).unsigned_abs() <= believed_us
+    let interval_ms = last.said.meter.census_interval_ms;
+    let believed_us =
+        if is_imported(&last.said.census) && interval_ms == 0 { BELIEVED_US } else { patience_us(interval_ms) };
+    when.0.abs_diff(last.at.wall_us) <= believed_us
 }
 
 /// The place of the look that begins the window: the nearest to its begin, with no break between; an error when the recording
@@ -167,11 +208,21 @@ fn first_of(last: &Sample<Taken>, before: &[Sample<Taken>], window_us: i64) -> a
 }
 
 /// Whether a look was compared with this one when it was taken, so that the two make a window; readings of sysstat's have nothing
-/// but counters, which can always be compared.
+/// but counters, which can be compared over any time.
 pub(super) fn follows(earlier: &Taken, later: &Taken) -> bool {
     let joined = later.census.as_ref().is_ok_and(|census| census.joined);
     let counters = is_imported(&earlier.census) && is_imported(&later.census);
-    (joined || counters) && earlier.identity.is(&later.identity) && earlier.at.begin_ns < later.at.begin_ns
+    let patience_us = if counters { u64::MAX } else { patience_us(later.meter.census_interval_ms) };
+    (joined || counters)
+        && earlier.identity.is(&later.identity)
+        && goes_on(earlier.moment(), later.moment(), patience_us)
+}
+
+/// How far two samples of a recording that goes on are apart at most; `0` is how readings of sysstat's say that they do not know
+/// how often there was one.
+pub(crate) fn patience_us(census_interval_ms: u64) -> u64 {
+    let interval_ms = if census_interval_ms == 0 { USUAL_MS } else { census_interval_ms };
+    interval_ms.saturating_mul(1000 * INTERVALS_MAX).max(BELIEVED_US)
 }
 
 /// Whether it comes from a file of sysstat's, which has no sockets.
@@ -190,7 +241,7 @@ fn interval_end(store: &Store, last: &Sample<Taken>, when: When) -> anyhow::Resu
 }
 
 impl Store {
-    /// The next time at which something was recorded.
+    /// The next time at which a recording begins.
     pub(crate) fn next(&self, when: When) -> anyhow::Result<Option<When>> {
         Ok(self.spans()?.into_iter().map(|(begin, _)| When(begin)).find(|begin| *begin > when))
     }
@@ -206,15 +257,24 @@ impl Store {
             Ok(spans) => spans,
             Err(error) => return error,
         };
-        let before = spans.iter().rev().find(|(_, end)| *end < range.0);
-        let after = spans.iter().find(|(begin, _)| *begin > range.1);
+        let before = spans.iter().rev().find(|(_, end)| *end < range.0).map(|(_, end)| *end);
+        let after = spans.iter().find(|(begin, _)| *begin > range.1).map(|(begin, _)| *begin);
+        // A pause within a span: where it begins and ends only the looks themselves say.
+        let around = spans.iter().find(|(begin, end)| *begin < range.0 && *end > range.1);
+        let looks = around.map(|span| self.picked::<()>(Stream::Census, *span, &mut |_, _| None)).transpose();
+        let looks: Vec<i64> = match looks {
+            Ok(looks) => looks.unwrap_or_default().iter().map(|(at, _)| at.wall_us).collect(),
+            Err(error) => return error,
+        };
+        let before = looks.iter().rev().find(|at| **at < range.0).copied().or(before);
+        let after = looks.iter().find(|at| **at > range.1).copied().or(after);
         let shown = |at: Option<_>| at.map_or_else(|| "-".to_owned(), |at| When(at).shown());
         let (begin, end) = (When(range.0).shown(), When(range.1).shown());
         let words = say! {
             en: "{place}: nothing was recorded at {at}; there is something until {before} and from {after}",
             ko: "{place}: {at}에는 기록이 없음. {before}까지, 그리고 {after}부터 기록이 있음",
             place = self.directory().display(), at = if begin == end { begin } else { format!("{begin} – {end}") },
-            before = shown(before.map(|(_, end)| *end)), after = shown(after.map(|(begin, _)| *begin))
+            before = shown(before), after = shown(after)
         };
         Complaint(words).into()
     }

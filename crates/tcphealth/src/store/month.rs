@@ -250,7 +250,8 @@ impl Recorder {
         self.totals.add(&now.counters, now.census.as_ref().ok());
         // Without trouble the sockets move once an hour: that is what makes this fast.
         if page.look.is_empty() || trouble || at.wall_us % HOUR_US < self.plan.census {
-            let (interval_ms, census_interval_ms) = (1000, 10_000);
+            let ms = |us: i64| us.unsigned_abs() / 1000;
+            let (interval_ms, census_interval_ms) = (ms(self.plan.interval), ms(self.plan.census));
             let meter = Meter { interval_ms, census_interval_ms, ..Meter::default() };
             let leaves = Taken::of(&now, &self.host.answers, meter).leaves(&mut self.slots);
             page.look = row_of(&mut page.day.names, &mut |each| put(&leaves, each));

@@ -6,6 +6,7 @@ use tcphealth_core::frame::row::Series;
 
 use super::day::Day;
 use super::names::{Names, nameless};
+use super::order::in_order;
 use super::{Store, Stream};
 
 /// Chooses what is wanted by the names of a thing and of what is said of it, and gives it a name of its own.
@@ -24,9 +25,9 @@ impl Store {
         range: (i64, i64),
         pick: &mut Pick<'_, T>,
     ) -> anyhow::Result<Vec<Picked<T>>> {
-        let mut all = Vec::new();
+        let mut days = Vec::new();
         for path in self.days_of(range) {
-            let day = Day::read(path)?;
+            let (day, mut all) = (Day::read(path)?, Vec::new());
             day.blocks(stream, range, &mut |block| of_block(block, &day.names, pick, &mut all))?;
             let (live, damaged) = day.live(stream)?;
             if let Some(damaged) = damaged {
@@ -35,10 +36,10 @@ impl Store {
             for (at, row) in live {
                 all.push((at, of_row(&row, &day.names, pick)?));
             }
+            all.retain(|(at, _)| (range.0..=range.1).contains(&at.wall_us));
+            days.extend(in_order(all));
         }
-        all.retain(|(at, _)| (range.0..=range.1).contains(&at.wall_us));
-        all.sort_by_key(|(at, _)| at.wall_us);
-        Ok(all)
+        Ok(days)
     }
 
     /// Hands on every name that occurs in the days of a time.

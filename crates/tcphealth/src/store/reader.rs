@@ -14,6 +14,7 @@ use tcphealth_core::say;
 use tcphealth_core::snapshot::Counters;
 
 use super::day::Day;
+use super::order::in_order;
 use super::{Stream, US_PER_DAY};
 use crate::speech::Complaint;
 
@@ -58,7 +59,7 @@ impl Store {
         &self.directory
     }
 
-    /// The looks between two times, µs since 1970 and both included, in the order of the boot clock's and the wall's time.
+    /// The looks between two times, µs since 1970 and both included, in their order.
     pub(crate) fn taken(&self, range: (i64, i64)) -> anyhow::Result<Vec<Sample<Taken>>> {
         let mut all = Vec::new();
         self.samples(Stream::Census, range, &mut |at, leaves, path| {
@@ -68,7 +69,6 @@ impl Store {
             all.push(Sample { at, said });
             Ok(())
         })?;
-        all.sort_by_key(|sample| sample.at.wall_us);
         Ok(all)
     }
 
@@ -79,7 +79,6 @@ impl Store {
             all.push(Sample { at, said: taken::counters(leaves) });
             Ok(())
         })?;
-        all.sort_by_key(|sample| sample.at.wall_us);
         Ok(all)
     }
 
@@ -90,7 +89,6 @@ impl Store {
             all.push(Sample { at, said: Taken::meter_of(leaves) });
             Ok(())
         })?;
-        all.sort_by_key(|sample| sample.at.wall_us);
         Ok(all)
     }
 
@@ -102,7 +100,7 @@ impl Store {
     fn samples(&self, stream: Stream, range: (i64, i64), each: &mut Each<'_>) -> anyhow::Result<()> {
         for path in self.days_of(range) {
             let day = Day::read(path)?;
-            for (at, row) in day.samples(stream, range)? {
+            for (at, row) in in_order(day.samples(stream, range)?) {
                 let leaves = row.iter().map(|(series, value)| day.names.leaf(*series, *value)).collect::<Option<_>>();
                 let leaves = leaves.with_context(|| format!("{}: a name is missing", path.display()))?;
                 each(at, leaves, path)?;
@@ -130,7 +128,7 @@ impl Store {
         let mut spans: Vec<(i64, i64)> = Vec::new();
         for (begin, end) in parts {
             match spans.last_mut() {
-                Some((_, until)) if begin - *until <= PAUSE_US => *until = end.max(*until),
+                Some((_, until)) if begin.saturating_sub(*until) <= PAUSE_US => *until = end.max(*until),
                 _ => spans.push((begin, end)),
             }
         }
@@ -139,7 +137,7 @@ impl Store {
 }
 
 /// A longer time without a look ends a span.
-const PAUSE_US: i64 = 600_000_000;
+pub(super) const PAUSE_US: i64 = 600_000_000;
 
 type Each<'a> = dyn FnMut(Moment, Vec<(&str, &str, Leaf)>, &Path) -> anyhow::Result<()> + 'a;
 

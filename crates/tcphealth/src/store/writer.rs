@@ -10,11 +10,12 @@ use nix::fcntl::{Flock, FlockArg};
 use tcphealth_core::frame::block::{Builder, Moment};
 use tcphealth_core::frame::leaves::Leaf;
 use tcphealth_core::frame::row::{self, Row, Series};
+use tcphealth_core::frame::taken::goes_on;
 use tcphealth_core::say;
 use tcphealth_core::words::Message;
 
 use super::day::{Day, beside};
-use super::reader::{day_of, days};
+use super::reader::{PAUSE_US, day_of, days};
 use super::sum::LiveRow;
 use super::{Stream, US_PER_DAY};
 use crate::speech::Complaint;
@@ -39,6 +40,18 @@ struct Chain {
     order: Vec<Series>,
     sum: u32,
     block: Builder,
+    /// When the last sample was taken, and how long after the one before it, µs.
+    last: Option<(Moment, Option<u64>)>,
+}
+
+impl Chain {
+    /// Whether a sample goes on with the block: a block has no clock that was set in it and no long pause, so that from when
+    /// until when there is something can be seen without reading it.
+    fn takes(&self, at: Moment) -> bool {
+        let Some((last, apart_us)) = self.last else { return true };
+        let pause_us = PAUSE_US.unsigned_abs();
+        goes_on(last, at, apart_us.map_or(u64::MAX, |apart_us| apart_us.saturating_mul(3).max(pause_us)))
+    }
 }
 
 struct Open {
@@ -172,7 +185,10 @@ impl Open {
     }
 
     fn append(&mut self, stream: Stream, at: Moment, leaves: &mut dyn FnMut(&mut Put<'_>)) -> anyhow::Result<()> {
-        let Chain { before, mut order, sum, block } = std::mem::take(self.chain(stream));
+        if !self.chain(stream).takes(at) {
+            self.fold(stream)?;
+        }
+        let Chain { before, mut order, sum, block, last } = std::mem::take(self.chain(stream));
         let (mut now, names) = (Row::with_capacity(before.len()), &mut self.day.names);
         leaves(&mut |entity, field, leaf| now.push(names.value(order.get(now.len()).copied(), entity, field, &leaf)));
         order.clear();
@@ -182,7 +198,8 @@ impl Open {
         let row = LiveRow { stream, at, bytes: &bytes, before: &before, now: &now };
         let sum = self.day.append(sum, &row).with_context(|| self.day.path().display().to_string())?;
         let chain = self.chain(stream);
-        *chain = Chain { before: now, order, sum, block };
+        let apart_us = last.map(|(last, _)| at.boot_us.saturating_sub(last.boot_us));
+        *chain = Chain { before: now, order, sum, block, last: Some((at, apart_us)) };
         chain.block.push(at, &chain.before);
         if chain.block.rows() >= stream.block_rows() {
             self.fold(stream)?;

@@ -191,6 +191,7 @@ impl Printer for LinePrinter<'_> {
         };
         match &special.kind {
             Kind::Restart(cpus) => text.extend(restart("LINUX-RESTART", if raw { " " } else { "\t" }, *cpus).bytes()),
+            Kind::Interruption => text.extend_from_slice(b"RECORDING-INTERRUPTED"),
             Kind::Comment(comment) => {
                 text.extend_from_slice(b"COM ");
                 text.extend(printable(comment));

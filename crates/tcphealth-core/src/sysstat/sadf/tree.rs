@@ -329,7 +329,7 @@ impl Printer for TreePrinter<'_> {
                 };
                 (COMMENTS, element)
             }
-            (Kind::Statistics, _) => return,
+            (Kind::Statistics | Kind::Interruption, _) => return,
         };
         self.count(out, lane);
         let text = match self.markup {

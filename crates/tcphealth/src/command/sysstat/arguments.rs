@@ -78,6 +78,15 @@ impl Selection {
         Wanted { interfaces: self.interfaces.clone(), cpus: self.cpus.clone().unwrap_or_default(), since_boot: false }
     }
 
+    /// From when and until when, seconds since 1970, when the day begins at this midnight.
+    pub(crate) fn range(&self, midnight: u64) -> (u64, Option<u64>) {
+        let second = |bound| match bound {
+            Bound::Epoch(epoch) => epoch,
+            Bound::Clock(seconds) => midnight.saturating_add(u64::from(seconds)),
+        };
+        (self.start.map_or(midnight, second), self.end.map(second))
+    }
+
     /// Whether none is.
     pub(crate) fn is_empty(&self) -> bool {
         !self.activities.contains(&true)

@@ -4,8 +4,9 @@ use std::collections::BTreeSet;
 use std::io::{self, Read};
 use std::path::Path;
 
+use tcphealth_core::frame::block;
 use tcphealth_core::frame::leaves::Leaf;
-use tcphealth_core::frame::taken::Scene;
+use tcphealth_core::frame::taken::{Scene, goes_on};
 use tcphealth_core::snapshot::Identity;
 use tcphealth_core::sysstat::activity::{Activity, NETWORK};
 use tcphealth_core::sysstat::clock::{Civil, Zone, utc};
@@ -14,12 +15,12 @@ use tcphealth_core::sysstat::items::Items;
 use tcphealth_core::sysstat::kept::{Place, Places};
 use tcphealth_core::sysstat::record::Moment;
 use tcphealth_core::sysstat::walk::Bound;
-use tcphealth_core::sysstat::writer::{head, restart, statistics};
+use tcphealth_core::sysstat::writer::{head, interruption, restart, statistics};
 
 use super::arguments::Selection;
 use super::failure::Failure;
 use super::zone::LocalZone;
-use crate::store::{Picked, Store, Stream};
+use crate::store::{Picked, Store, Stream, patience_us};
 use crate::when::When;
 
 /// Ticks a second in everything that Linux tells user space.
@@ -42,7 +43,7 @@ pub(crate) struct Tape {
     /// The time that is still to be told, µs since 1970.
     range: (i64, i64),
     /// Whose the record before was.
-    before: Option<(u64, Identity)>,
+    before: Option<(block::Moment, Identity)>,
     /// CPUs of the host, plus one.
     cpus: u32,
     told_lacking: bool,
@@ -137,16 +138,22 @@ impl Tape {
         scene.unwrap_or_default()
     }
 
-    /// Writes records; where the host was started anew, or another namespace was recorded, nothing is compared across.
+    /// Writes records. Where the host was started anew, the clock was set, another namespace was recorded or nothing was, nothing is
+    /// compared across.
     fn put(&mut self, samples: Vec<Picked<Place>>) {
         for (at, values) in samples {
             let scene = self.scene(at.wall_us);
             let clock = civil(seconds(at.wall_us), &scene);
             let clock = (clock.hour, clock.minute, clock.second);
             let moment = Moment { uptime_cs: at.boot_us / 10_000, ust_time: seconds(at.wall_us), clock };
-            let before = self.before.replace((at.boot_us, scene.identity.clone()));
-            if before.is_some_and(|(boot_us, identity)| boot_us >= at.boot_us || !scene.identity.is(&identity)) {
-                self.bytes.extend(restart(&moment, self.cpus));
+            if let Some((before, identity)) = self.before.replace((at, scene.identity.clone())) {
+                if identity.boot_id != scene.identity.boot_id {
+                    self.bytes.extend(restart(&moment, self.cpus));
+                } else if !scene.identity.is(&identity)
+                    || !goes_on(before, at, patience_us(scene.meter.census_interval_ms))
+                {
+                    self.bytes.extend(interruption(&moment));
+                }
             }
             let number = |(place, leaf): &(Place, Leaf)| Some((*place, leaf.number()?));
             let values: Vec<(Place, u64)> = values.iter().filter_map(number).collect();
@@ -200,15 +207,7 @@ fn civil(ust_time: u64, scene: &Scene) -> Civil {
 
 /// From when until when: the bounds that are seconds since 1970, else the day of the newest sample with room for its clock.
 fn range(store: &Store, selection: &Selection) -> anyhow::Result<(i64, i64)> {
-    let newest_us = store.spans()?.last().map_or(0, |(_, end)| *end);
-    let newest = match selection.start {
-        Some(Bound::Epoch(start)) => start,
-        _ => seconds(newest_us),
-    };
-    let civil = LocalZone::of_process().local(newest).unwrap_or_default();
-    let of_day = [civil.hour, civil.minute, civil.second].iter().fold(0, |sum, part| sum * 60 + u64::from(*part));
-    let midnight = newest.saturating_sub(of_day);
-    let us = |seconds: u64| i64::try_from(seconds).unwrap_or(0).saturating_mul(US_PER_SECOND);
+    let (midnight, newest_us) = day(store, selection)?;
     let begin = if let Some(Bound::Epoch(start)) = selection.start { us(start) } else { us(midnight) };
     let end = match selection.end {
         Some(Bound::Epoch(end)) => us(end.saturating_add(1)) - 1,
@@ -217,6 +216,24 @@ fn range(store: &Store, selection: &Selection) -> anyhow::Result<(i64, i64)> {
         None => us(midnight + 86_400) - 1,
     };
     Ok((begin, end.min(newest_us.max(begin))))
+}
+
+/// From when until when exactly, µs since 1970.
+pub(crate) fn bounds(store: &Store, selection: &Selection) -> anyhow::Result<(i64, i64)> {
+    let (midnight, newest_us) = day(store, selection)?;
+    let (begin, end) = selection.range(midnight);
+    Ok((us(begin), end.map_or(newest_us, |end| us(end.saturating_add(1)) - 1).min(newest_us)))
+}
+
+/// The local midnight of the day that is meant, seconds since 1970, and the newest sample, µs.
+fn day(store: &Store, selection: &Selection) -> anyhow::Result<(u64, i64)> {
+    let newest_us = store.spans()?.last().map_or(0, |(_, end)| *end);
+    let of = if let Some(Bound::Epoch(start)) = selection.start { start } else { seconds(newest_us) };
+    Ok((LocalZone::of_process().midnight(of), newest_us))
+}
+
+fn us(seconds: u64) -> i64 {
+    i64::try_from(seconds).unwrap_or(0).saturating_mul(US_PER_SECOND)
 }
 
 /// The reports that are wanted and of which something was kept in that time.

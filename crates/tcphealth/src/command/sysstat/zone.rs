@@ -26,6 +26,13 @@ impl LocalZone {
         self.offset(epoch).and_then(|offset| offset.try_into().ok()).unwrap_or(0)
     }
 
+    /// When the local day of a moment began, seconds since 1970.
+    pub(crate) fn midnight(&self, epoch: u64) -> u64 {
+        let civil = self.local(epoch).unwrap_or_default();
+        let of_day = [civil.hour, civil.minute, civil.second].iter().fold(0, |sum, part| sum * 60 + u64::from(*part));
+        epoch.saturating_sub(of_day)
+    }
+
     fn offset(&self, epoch: u64) -> Option<i64> {
         let quarter = epoch / QUARTER_SECONDS;
         let (known, offset) = self.last.get();
