@@ -132,6 +132,23 @@ fn sar_and_sadf_tell_of_a_recording() {
 }
 
 #[test]
+fn sar_judges_every_look_of_a_recording() {
+    let output = run(&["sar", "-n", "SOCK", "--judge", "-f", &store(1)]);
+    let said = String::from_utf8(output.stdout).expect("UTF-8");
+    let judged: Vec<&str> = said.lines().filter(|line| line.contains("judge ")).collect();
+    // Looks at :37, :43 and :49 have two windows between them.
+    assert_eq!(judged.len(), 2, "{said}");
+    assert!(
+        judged[0].starts_with("15:49:43     judge      local 0/")
+            && judged[0].contains(": ok, no trouble found in 6.1 s"),
+        "{said}"
+    );
+    assert!(judged[1].starts_with("15:49:49     judge      local 0/"), "{said}");
+    let later = run(&["sar", "-n", "SOCK", "--judge", "-i", "10", "-f", &store(1), "-s", "15:49:44"]);
+    assert!(!String::from_utf8_lossy(&later.stdout).contains("judge "), "{later:?}");
+}
+
+#[test]
 fn a_timeline_says_when_a_finding_began() {
     let output = run(&["why", "close-wait-leak", "--timeline", "--from", &store(1), "--at", "2026-11-22 16:00"]);
     let said = String::from_utf8(output.stdout).expect("UTF-8");

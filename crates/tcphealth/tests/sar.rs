@@ -66,7 +66,8 @@ fn mistakes_have_sysstats_exit_statuses() {
         (&["sar", "-n", "TCP", "-f", other], 3, "Invalid system activity file"),
         (&["sadf", "-d", other, "--", "-n", "TCP"], 3, "Invalid system activity file"),
         (&["sadf", "-d", "-j", other, "--", "-n", "TCP"], 1, "Usage"),
-        (&["sar", "-n", "TCP", "--judge", "-f", other], 1, "--judge"),
+        (&["sar", "-n", "TCP", "--judge", "-f", other], 3, "Invalid system activity file"),
+        (&["sar", "-n", "TCP", "--judge", "--roots", other, "1"], 1, "--judge"),
     ] {
         let output = run(words);
         assert_eq!(output.status.code(), Some(status), "{words:?}: {}", text(&output.stderr));
@@ -169,7 +170,17 @@ fn a_file_is_judged_by_what_its_counters_allow() {
         "{}",
         text(&korean.stdout)
     );
+    let judged = run(&["sar", "-n", "ETCP", "--judge", "-f", &file]);
+    let lines: Vec<&str> = text(&judged.stdout).lines().filter(|line| line.contains("judge ")).collect();
+    assert_eq!(lines.len(), 2, "{}", text(&judged.stdout));
+    assert!(
+        lines[0].starts_with("13:03:20     judge      local undecided") && lines[0].contains(": ok, "),
+        "{}",
+        lines[0]
+    );
+    assert!(lines[1].starts_with("13:13:20 ") && lines[1].contains(": warning, retransmit-remote, "), "{}", lines[1]);
     let sar = run(&["sar", "-n", "ETCP", "-f", &file]);
+    assert!(text(&judged.stdout).starts_with(text(&sar.stdout)));
     assert!(
         text(&sar.stdout).contains("13:13:20         0.01      0.01      5.00      0.00      0.00"),
         "5.00 · 600 = 3000"

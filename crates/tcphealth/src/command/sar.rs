@@ -2,6 +2,7 @@
 
 mod collector;
 mod judge;
+mod judged;
 mod live;
 mod options;
 mod output;
@@ -77,7 +78,8 @@ fn from_file(options: &Options, file: &str) -> Result<(), Failure> {
     let mut printer = SarPrinter::new(settings(options), reader.activities(), false);
     let walked = Walk::new(reader, &choice, &zone).run(&mut printer, &mut Outs::new(&mut sheet));
     tell_oddities(&printer);
-    walked.map_err(failed)
+    walked.map_err(failed)?;
+    if options.judge { judged::print(options, file) } else { Ok(()) }
 }
 
 fn choice(options: &Options) -> Choice {

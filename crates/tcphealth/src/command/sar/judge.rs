@@ -1,4 +1,4 @@
-//! `sar --judge`: below each sample what was lost toward near and far peers, and the verdict.
+//! `sar --judge`, live: below each sample what was lost toward near and far peers, and the verdict.
 
 use tcphealth_core::format::headline;
 use tcphealth_core::report::{Report, Severity};
@@ -46,7 +46,7 @@ impl Judge {
 }
 
 /// `judge      local 3/1000 (0.300 %), remote 0/0 (undecided): ok, no trouble found in 5.0 s`.
-fn line(report: &Report, lang: Lang) -> String {
+pub(super) fn line(report: &Report, lang: Lang) -> String {
     let value = |name: &str| report.figures.iter().find(|figure| figure.name == name)?.value;
     let lost = |[lost, sent]: [&str; 2]| match (value(lost), value(sent)) {
         (Some(lost), Some(sent)) if sent > 0.0 => format!("{lost}/{sent} ({:.3} %)", lost / sent * 100.0),
@@ -65,6 +65,6 @@ fn line(report: &Report, lang: Lang) -> String {
     line.get(lang).to_owned()
 }
 
-fn failed(error: &anyhow::Error) -> Failure {
+pub(super) fn failed(error: &anyhow::Error) -> Failure {
     Failure::line(2, format_args!("--judge: {error:#}"))
 }

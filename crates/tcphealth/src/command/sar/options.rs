@@ -204,8 +204,8 @@ fn settle(mut options: Options, none: bool) -> Result<Request, Misused> {
         let line = "Not reading from a system activity file (use -f option)";
         return Ok(Request::Fail(Failure::line(1, line)));
     }
-    if options.judge && (file || options.roots.is_some() || options.interval == Some(0)) {
-        let line = "--judge looks at the sockets of this host: it is for live samples (for files: tcphealth check --from FILE)";
+    if options.judge && (options.roots.is_some() || options.interval == Some(0)) {
+        let line = "--judge is for live samples, files and recordings: nothing else has a window to judge";
         return Ok(Request::Fail(Failure::line(1, line)));
     }
     let since_boot = options.interval == Some(0);
@@ -250,6 +250,6 @@ Usage: tcphealth sar -n { KEYWORD[,...] | ALL } [options] [interval [count]]
               [--old-format[=HZ]]
   to a file   [-o [FILE]] [-D]
   look        [-h] [-p] [-x] [--dec={0|1|2}] [--human] [--pretty]
-  live        [--judge] (below each sample: what local and remote peers lost, and the verdict)
+  verdicts    [--judge] (what local and remote peers lost, and the verdict: below each live sample, behind a report on a file)
   other       [--help] [--sadc] [-V]
 ";
