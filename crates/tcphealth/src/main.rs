@@ -1,5 +1,7 @@
 //! The program: what was typed becomes a command, a command becomes output and an exit status.
 #![forbid(unsafe_code)]
+// `fuzz/run store` builds this program around its fuzzer.
+#![cfg_attr(fuzzing, no_main)]
 
 mod args;
 mod command;
@@ -13,6 +15,10 @@ mod speech;
 
 use std::process::ExitCode;
 
+#[cfg_attr(fuzzing, expect(dead_code, reason = "the fuzzer has its own"))]
 fn main() -> ExitCode {
     command::run(std::env::args_os().collect())
 }
+
+#[cfg(fuzzing)]
+libfuzzer_sys::fuzz_target!(|bytes: &[u8]| store::hostile::survive(bytes));

@@ -16,6 +16,8 @@ mod history;
 mod range;
 #[cfg(test)]
 mod month;
+#[cfg(any(test, fuzzing))]
+pub(crate) mod hostile;
 
 pub(crate) use history::{Past, patience_us};
 pub(crate) use picked::Picked;
