@@ -18,6 +18,7 @@ mod tests;
 pub use crate::snapshot::rfc3339;
 pub use json::line as json_line;
 pub use layout::{cut, pad, width, wrap};
+pub use survey::{counts as survey_counts, json_line as survey_line, summary as survey_summary};
 pub use text::headline;
 pub use why::finding_in_full;
 
@@ -70,13 +71,13 @@ impl Format {
         }
     }
 
-    /// The reports on many namespaces in this form; `None` where it has none for them.
-    pub fn print_all(self, survey: &Survey, style: &Style) -> Option<String> {
+    /// The reports on many namespaces in this form.
+    pub fn print_all(self, survey: &Survey, style: &Style) -> String {
         match self {
-            Self::Text => Some(survey::text(survey, style)),
-            Self::Json => Some(survey::json(survey, style.lang)),
-            Self::Nagios => Some(survey::nagios(survey, style.lang)),
-            Self::OpenMetrics => None,
+            Self::Text => survey::text(survey, style),
+            Self::Json => survey::json(survey, style.lang),
+            Self::Nagios => survey::nagios(survey, style.lang),
+            Self::OpenMetrics => openmetrics::print_all(survey),
         }
     }
 }

@@ -429,7 +429,7 @@ pub struct Place {
     /// What the namespace goes by: `nginx.service`.
     pub name: String,
     /// What kind of name that is: `host`, `service`, `container`, …
-    pub kind: &'static str,
+    pub kind: String,
     /// What is said of it.
     pub report: Report,
 }

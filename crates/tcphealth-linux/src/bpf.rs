@@ -19,6 +19,7 @@ mod syscall;
 mod walk;
 
 pub(crate) use deep::DeepWalk;
+pub use deep::try_deep_walk;
 pub use events::{Events, Reasons};
 pub(crate) use holders::holders;
 pub use pin::{DIRECTORY as PINNED_IN, is_pinned, remove as unpin};

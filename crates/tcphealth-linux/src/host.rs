@@ -17,6 +17,7 @@ use crate::bpf::{DeepWalk, Walk, Want, is_pinned};
 use crate::counters::Tables;
 use crate::links::Links;
 use crate::netns::Namespace;
+use crate::redact::Redaction;
 use crate::saved::Saved;
 use crate::sockets::{self, Request};
 use crate::source::Source;
@@ -167,8 +168,8 @@ impl Host {
     }
 
     /// With other addresses and names, the same one always by the same: in what is kept, or in what was kept.
-    pub fn redacting(mut self) -> Self {
-        self.source.redact();
+    pub fn redacting(mut self, redaction: Redaction) -> Self {
+        self.source.redact(redaction);
         self
     }
 

@@ -25,11 +25,12 @@ pub mod probe;
 pub mod sysstat_live;
 
 pub use answer::Holders;
-pub use bpf::{Events, PINNED_IN, Reasons, is_pinned, pin, try_walk, unpin};
+pub use bpf::{Events, PINNED_IN, Reasons, is_pinned, pin, try_deep_walk, try_walk, unpin};
 pub use clock::boot_ns;
 pub use error::{Error, Reason};
 pub use host::{Brief, Host, Hosts, Member, Pass, Walker, Watcher};
 pub use netns::{Namespace, Namespaces};
 pub use overheard::Overheard;
 pub use own::Cost;
+pub use redact::Redaction;
 pub use sockets::Request;

@@ -40,6 +40,11 @@ pub struct Namespace {
 }
 
 impl Namespace {
+    /// The directory in which it is kept, beside those of others.
+    pub fn directory(&self) -> String {
+        format!("net-{}", self.inode)
+    }
+
     /// Moves the calling thread into it.
     ///
     /// # Errors

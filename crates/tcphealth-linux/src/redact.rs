@@ -3,9 +3,11 @@
 //!
 //! Source of the layouts: include/uapi/linux/inet_diag.h, if_link.h; proc_pid_net(5). Ports, interfaces, sizes and times stay.
 
+use std::cell::RefCell;
 use std::collections::HashMap;
 use std::fmt::Write;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::rc::Rc;
 
 use serde_json::Value;
 use tcphealth_core::snapshot::{Answer, Question};
@@ -38,6 +40,16 @@ enum Kind {
     UniqueLocal,
     LinkLocal,
     Global,
+}
+
+/// What has become of what, for one host or for several: the same is the same in all.
+#[derive(Clone, Debug, Default)]
+pub struct Redaction(Rc<RefCell<Redactor>>);
+
+impl Redaction {
+    pub(crate) fn with<T>(&self, work: impl FnOnce(&mut Redactor) -> T) -> T {
+        work(&mut self.0.borrow_mut())
+    }
 }
 
 /// What has become of what.

@@ -11,7 +11,7 @@ use tcphealth_core::snapshot::{Absent, Answer, Question, Stamp};
 use tcphealth_core::wire::WireError;
 
 use crate::netlink::{Each, Ended, Failure, Netlink, Protocol, absent, feed};
-use crate::redact::Redactor;
+use crate::redact::Redaction;
 use crate::saved::{Entry, Look, Saved};
 use crate::{Error, Reason, clock};
 
@@ -24,7 +24,7 @@ pub(crate) struct Source {
     /// The look in progress.
     look: Look,
     /// What changes addresses and names in what is kept, or in what was.
-    redactor: Option<Redactor>,
+    redaction: Option<Redaction>,
 }
 
 #[derive(Debug)]
@@ -45,7 +45,7 @@ impl Source {
     }
 
     fn new(place: Place) -> Self {
-        Self { place, damage: None, look: Look::default(), redactor: None }
+        Self { place, damage: None, look: Look::default(), redaction: None }
     }
 
     /// Whether a copy is kept of everything that is read.
@@ -54,18 +54,18 @@ impl Source {
     }
 
     /// From now on, what is kept is redacted, or what was kept.
-    pub(crate) fn redact(&mut self) {
-        let redactor = self.redactor.insert(Redactor::default());
+    pub(crate) fn redact(&mut self, redaction: Redaction) {
         if let Place::Frozen { saved, .. } = &mut self.place {
-            saved.redact(redactor);
+            redaction.with(|redactor| saved.redact(redactor));
         }
+        self.redaction = Some(redaction);
     }
 
     /// Keeps answers, where something is kept.
     pub(crate) fn keep(&mut self, mut found: Vec<(Question, Answer)>) -> Result<(), Error> {
         let Place::Live { saved: Some(saved), .. } = &mut self.place else { return Ok(()) };
-        if let Some(redactor) = &mut self.redactor {
-            found = redactor.answers(found);
+        if let Some(redaction) = &self.redaction {
+            found = redaction.with(|redactor| redactor.answers(found));
         }
         saved.keep(found)
     }
@@ -149,8 +149,8 @@ impl Source {
                     Ok(bytes) => *buffer = bytes,
                     Err(error) => return Err(self.damaged(Error::new(&path, error))),
                 }
-                if let Some(redactor) = &mut self.redactor {
-                    redactor.text(name, buffer);
+                if let Some(redaction) = &self.redaction {
+                    redaction.with(|redactor| redactor.text(name, buffer));
                 }
                 Ok(read_ns)
             }
@@ -198,9 +198,9 @@ impl Source {
             self.damage.get_or_insert(error);
             None
         });
-        let (damage, redactor) = (&mut self.damage, &mut self.redactor);
+        let (damage, redaction) = (&mut self.damage, self.redaction.as_ref());
         let ended = netlink.ask(request, &mut |chunk| {
-            if let Some((path, Err(error))) = copy.as_mut().map(|(path, copy)| (path, write(copy, chunk, redactor))) {
+            if let Some((path, Err(error))) = copy.as_mut().map(|(path, copy)| (path, write(copy, chunk, redaction))) {
                 damage.get_or_insert(Error::new(path, error));
             }
             feed(protocol.section(), chunk, each)
@@ -219,8 +219,8 @@ impl Source {
             Ok(bytes) => bytes,
             Err(error) => return Err(self.damaged(Error::new(&path, error))),
         };
-        if let Some(redactor) = &mut self.redactor {
-            redactor.messages(&mut bytes);
+        if let Some(redaction) = &self.redaction {
+            redaction.with(|redactor| redactor.messages(&mut bytes));
         }
         match feed(protocol.section(), &bytes, each) {
             Ok(Ended::Done) => Ok(()),
@@ -266,8 +266,8 @@ impl Source {
     fn copy(&mut self, name: &str, bytes: &[u8]) {
         let Place::Live { saved: Some(saved), .. } = &self.place else { return };
         let mut bytes = bytes.to_vec();
-        if let Some(redactor) = &mut self.redactor {
-            redactor.text(name, &mut bytes);
+        if let Some(redaction) = &self.redaction {
+            redaction.with(|redactor| redactor.text(name, &mut bytes));
         }
         let written = saved
             .file(name)
@@ -279,10 +279,10 @@ impl Source {
 }
 
 /// Writes what the kernel said, or the same redacted.
-fn write(file: &mut File, chunk: &[u8], redactor: &mut Option<Redactor>) -> io::Result<()> {
-    let Some(redactor) = redactor else { return file.write_all(chunk) };
+fn write(file: &mut File, chunk: &[u8], redaction: Option<&Redaction>) -> io::Result<()> {
+    let Some(redaction) = redaction else { return file.write_all(chunk) };
     let mut chunk = chunk.to_vec();
-    redactor.messages(&mut chunk);
+    redaction.with(|redactor| redactor.messages(&mut chunk));
     file.write_all(&chunk)
 }
 

@@ -274,19 +274,125 @@ fn an_ordinary_user_is_judged_in_his_own_namespace_and_told_so() {
     assert!(String::from_utf8(table.stderr).unwrap().contains("CAP_SYS_ADMIN"));
 }
 
+/// Runs the program on a host of three namespaces: ours, `blue` and `red`.
+fn on_three(words: &[&str]) -> Output {
+    const WORLD: &str = "umount -q -a -t nsfs; mkdir -p /run/netns; mount -t tmpfs none /run/netns
+        for name in blue red; do ip netns add $name; ip -n $name link set lo up; done; exec \"$@\"";
+    let unshare = ["--pid", "--mount", "--fork", "--mount-proc", "sh", "-c", WORLD, "sh"];
+    let mut command = Command::new("unshare");
+    command.args(unshare).arg(env!("CARGO_BIN_EXE_tcphealth")).arg("check");
+    command.args(words).env("LC_ALL", "C").output().unwrap()
+}
+
+#[test]
+fn what_is_saved_of_all_is_judged_again_to_the_letter() {
+    if !allowed() {
+        return;
+    }
+    let home = tempfile::tempdir().unwrap();
+    let saved = home.path().join("all");
+    let directory = saved.to_str().unwrap();
+    let live = on_three(&["--netns", "all", "--window", "300ms", "--save", directory, "--redact", "--format", "json"]);
+    let again = run(&["check", "--from", directory, "--format", "json"]);
+    let names = |all: &Value| -> Vec<String> {
+        let names = all["namespaces"].as_array().unwrap().iter().map(|one| one["name"].as_str().unwrap().to_owned());
+        names.collect()
+    };
+    let (live, again) = (json(&live), json(&again));
+    assert_eq!(names(&live), ["blue", "host", "red"], "{live}");
+    assert_eq!(names(&again), ["host", "netns-2", "netns-3"], "{again}");
+    for one in again["namespaces"].as_array().unwrap() {
+        assert_eq!(one["report"]["host"]["hostname"], "host-1");
+    }
+    let plain = home.path().join("plain");
+    let live =
+        on_three(&["--netns", "all", "--window", "300ms", "--save", plain.to_str().unwrap(), "--format", "json"]);
+    let again = run(&["check", "--from", plain.to_str().unwrap(), "--format", "json"]);
+    assert_eq!(String::from_utf8(live.stdout).unwrap(), String::from_utf8(again.stdout).unwrap());
+    // One of them is a saved host like any other; all of them are for check.
+    let inside = fs::read_dir(&plain).unwrap().map(|one| one.unwrap().path()).find(|path| path.is_dir()).unwrap();
+    assert!(run(&["states", "--from", inside.to_str().unwrap()]).status.success());
+    let refused = run(&["states", "--from", plain.to_str().unwrap()]);
+    assert!(!refused.status.success() && String::from_utf8(refused.stderr).unwrap().contains("only check judges"));
+    let second = on_three(&["--netns", "all", "--window", "300ms", "--save", directory]);
+    assert!(second.stdout.is_empty() && second.status.code() == Some(3), "{second:?}");
+}
+
+#[test]
+fn damage_to_the_list_of_namespaces_is_one_line_with_its_place() {
+    let home = tempfile::tempdir().unwrap();
+    let index = home.path().join("namespaces.json");
+    let entry = r#"{"directory":"../../etc","name":"x","kind":"netns"}"#;
+    for text in [
+        "{".to_owned(),
+        r#"{"schema":"other/9","namespaces":[],"unseen":[]}"#.to_owned(),
+        format!(r#"{{"schema":"tcphealth.saved-namespaces/1","namespaces":[{entry}],"unseen":[]}}"#),
+    ] {
+        fs::write(&index, text).unwrap();
+        let output = run(&["check", "--from", home.path().to_str().unwrap()]);
+        let words = String::from_utf8(output.stderr).unwrap();
+        assert_eq!((output.status.code(), words.lines().count(), output.stdout.len()), (Some(3), 1, 0), "{words}");
+        assert!(words.contains(home.path().to_str().unwrap()), "{words}");
+    }
+}
+
+#[test]
+fn all_can_be_watched_exposed_and_told_since_boot() {
+    if !allowed() {
+        return;
+    }
+    let lines = String::from_utf8(on_three(&["--netns", "all", "--since-boot", "--format", "json"]).stdout);
+    let since_boot: Value = serde_json::from_str(&lines.unwrap()).unwrap();
+    for one in since_boot["namespaces"].as_array().unwrap() {
+        assert_eq!((&one["report"]["since_boot"], &one["report"]["verdict"]), (&true.into(), &"ok".into()));
+    }
+    let metrics =
+        String::from_utf8(on_three(&["--netns", "all", "--window", "300ms", "--format", "openmetrics"]).stdout)
+            .unwrap();
+    for name in ["blue", "host", "red"] {
+        let verdicts = metrics.lines().filter(|line| line.starts_with(&format!("tcphealth_verdict{{netns=\"{name}\"")));
+        let verdicts: Vec<&str> = verdicts.collect();
+        assert_eq!((verdicts.len(), verdicts.iter().filter(|line| line.ends_with(" 1")).count()), (4, 1), "{metrics}");
+    }
+    assert!(metrics.ends_with("# EOF\n"));
+}
+
+#[test]
+fn all_are_judged_again_and_again_a_line_a_window() {
+    if !allowed() {
+        return;
+    }
+    let every = |format| {
+        let output = on_three(&["--netns", "all", "--every", "300ms", "--count", "3", "--format", format]);
+        String::from_utf8(output.stdout).unwrap()
+    };
+    let windows: Vec<Value> = every("json").lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    assert_eq!(windows.len(), 3);
+    for pair in windows.windows(2) {
+        // Each begins where the one before ended, whichever namespace is the worst.
+        for one in pair[0]["namespaces"].as_array().unwrap() {
+            let next =
+                pair[1]["namespaces"].as_array().unwrap().iter().find(|next| next["name"] == one["name"]).unwrap();
+            assert_eq!(one["report"]["window"]["end"], next["report"]["window"]["begin"], "{one}");
+        }
+    }
+    let text = every("text");
+    assert_eq!(text.lines().count(), 5, "{text}");
+    assert!(text.lines().nth(1).unwrap().starts_with("time     verdict  crit/unk/warn/ok the worst"), "{text}");
+}
+
 #[test]
 fn what_does_not_go_with_all_is_refused() {
     for (words, status) in [
-        (&["check", "--netns", "all", "--format", "openmetrics"][..], 3),
-        (&["check", "--netns", "all", "--every", "1s"], 3),
-        (&["check", "--netns", "all", "--since-boot"], 3),
+        (&["check", "--netns", "all", "--path"][..], 3),
+        (&["check", "--netns", "all", "--events"], 3),
+        (&["check", "--netns", "all", "--redact"], 3),
+        (&["check", "--netns", "all", "--every", "1s", "--format", "openmetrics"], 3),
         (&["states", "--netns", "all"], 1),
     ] {
         let output = run(words);
-        assert_eq!(output.status.code(), Some(status), "{words:?} {output:?}");
-        assert!(
-            output.stdout.is_empty() && String::from_utf8(output.stderr).unwrap().contains("--netns all"),
-            "{words:?}"
-        );
+        let words_told = String::from_utf8(output.stderr).unwrap();
+        assert_eq!((output.status.code(), words_told.lines().count()), (Some(status), 1), "{words:?} {words_told}");
+        assert!(output.stdout.is_empty() && words_told.contains("--"), "{words:?}");
     }
 }

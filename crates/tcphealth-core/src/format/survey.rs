@@ -46,7 +46,7 @@ fn told(unseen: &Unseen, lang: Lang) -> (&str, &str, &str) {
 }
 
 /// What decides: the worst, or that there is no trouble.
-fn summary(survey: &Survey) -> Message {
+pub fn summary(survey: &Survey) -> Message {
     match survey.places.first().filter(|_| survey.word() != Word::Ok) {
         None => say! {
             en: "no trouble found in {all} network namespace(s)",
@@ -60,17 +60,22 @@ fn summary(survey: &Survey) -> Message {
 
 /// How many there are of each verdict, where, and when.
 fn scope(survey: &Survey, report: &Report, lang: Lang) -> String {
-    let counts = [Word::Critical, Word::Unknown, Word::Warning, Word::Ok].map(|word| (word.name(), survey.count(word)));
-    let counts = counts.iter().filter(|(_, count)| *count > 0).map(|(word, count)| format!("{count} {word}"));
     let until = rfc3339(&report.end);
     let words = say! {
         en: "{all} network namespace(s): {counts}; {host}, kernel {kernel}, {seconds} s until {clock}",
         ko: "네트워크 네임스페이스 {all}개: {counts}. {host}, 커널 {kernel}, {clock}까지 {seconds}초",
-        all = survey.places.len(), counts = counts.collect::<Vec<_>>().join(", "),
+        all = survey.places.len(), counts = counts(survey),
         host = report.identity.hostname, kernel = report.identity.kernel,
         seconds = format!("{:.1}", report.seconds), clock = until.get(11..19).unwrap_or(&until)
     };
     words.get(lang).to_owned()
+}
+
+/// `1 critical, 2 ok`.
+pub fn counts(survey: &Survey) -> String {
+    let counts = [Word::Critical, Word::Unknown, Word::Warning, Word::Ok].map(|word| (word.name(), survey.count(word)));
+    let counts = counts.iter().filter(|(_, count)| *count > 0).map(|(word, count)| format!("{count} {word}"));
+    counts.collect::<Vec<_>>().join(", ")
 }
 
 fn line(place: &Place, names: usize, style: &Style) -> String {
@@ -98,24 +103,32 @@ struct Root<'a> {
 #[derive(Serialize)]
 struct Named<'a> {
     name: &'a str,
-    kind: &'static str,
+    kind: &'a str,
     report: json::Root<'a>,
 }
 
 /// For programs: schema `tcphealth.reports/1`, a `tcphealth.report/1` for each.
 pub(super) fn json(survey: &Survey, lang: Lang) -> String {
+    serde_json::to_string_pretty(&root(survey, lang)).expect("a report has string keys only") + "\n"
+}
+
+/// The same on one line (JSON Lines).
+pub fn json_line(survey: &Survey, lang: Lang) -> String {
+    serde_json::to_string(&root(survey, lang)).expect("a report has string keys only") + "\n"
+}
+
+fn root(survey: &Survey, lang: Lang) -> Root<'_> {
     let namespaces = survey.places.iter().map(|place| Named {
         name: &place.name,
-        kind: place.kind,
+        kind: &place.kind,
         report: json::root(&place.report, lang),
     });
-    let root = Root {
+    Root {
         schema: "tcphealth.reports/1",
         verdict: survey.word(),
         namespaces: namespaces.collect(),
         unseen: json::hidden(&survey.unseen, lang),
-    };
-    serde_json::to_string_pretty(&root).expect("a report has string keys only") + "\n"
+    }
 }
 
 /// For a monitoring plugin: how many of each verdict, and a line each as long output.

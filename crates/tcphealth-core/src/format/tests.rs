@@ -3,7 +3,7 @@
 
 use serde_json::Value;
 
-use super::{Format, Style, finding_in_full, json_line, width};
+use super::{Format, Style, finding_in_full, json_line, survey_counts, survey_line, width};
 use crate::report::{
     Advice, Check, Figure, Finding, Outcome, Place, Report, Severity, Subject, SubjectKind, Survey, Unseen, Word,
 };
@@ -217,7 +217,7 @@ fn what_could_not_be_judged_says_so() {
 /// Three namespaces, of which the second is in trouble, and one that was not seen.
 fn survey() -> Survey {
     let quiet = || Report { word: Word::Ok, findings: Vec::new(), ..report() };
-    let place = |name: &str, report| Place { name: name.into(), kind: "container", report };
+    let place = |name: &str, report| Place { name: name.into(), kind: "container".into(), report };
     let hidden =
         Unseen { what: Message::same("one more"), why: Message::same("a lock"), remedy: Message::same("a key") };
     Survey::new(vec![place("host", quiet()), place("docker shop", report()), place("blue", quiet())], vec![hidden])
@@ -225,7 +225,7 @@ fn survey() -> Survey {
 
 #[test]
 fn of_many_namespaces_the_worst_comes_first_and_in_full() {
-    let text = Format::Text.print_all(&survey(), &style(Lang::En)).unwrap();
+    let text = Format::Text.print_all(&survey(), &style(Lang::En));
     let lines: Vec<&str> = text.lines().collect();
     assert_eq!(lines[0], "CRITICAL  docker shop: shop (pid 4711) keeps 312 connections that it has read to");
     assert!(lines[2].starts_with("3 network namespace(s): 1 critical, 2 ok; "), "{text}");
@@ -243,7 +243,7 @@ fn of_many_namespaces_the_worst_comes_first_and_in_full() {
 
 #[test]
 fn programs_read_a_report_for_each_namespace() {
-    let all: Value = serde_json::from_str(&Format::Json.print_all(&survey(), &style(Lang::En)).unwrap()).unwrap();
+    let all: Value = serde_json::from_str(&Format::Json.print_all(&survey(), &style(Lang::En))).unwrap();
     let one: Value = serde_json::from_str(&Format::Json.print(&report(), &style(Lang::En))).unwrap();
     assert_eq!((&all["schema"], &all["verdict"]), (&"tcphealth.reports/1".into(), &"critical".into()));
     let names: Vec<&str> =
@@ -251,16 +251,39 @@ fn programs_read_a_report_for_each_namespace() {
     assert_eq!(names, ["docker shop", "blue", "host"]);
     assert_eq!(all["namespaces"][0]["report"], one);
     assert_eq!(all["unseen"][0]["remedy"], "a key");
-    let nagios = Format::Nagios.print_all(&survey(), &style(Lang::En)).unwrap();
+    let nagios = Format::Nagios.print_all(&survey(), &style(Lang::En));
     let head = "TCPHEALTH CRITICAL - docker shop: shop (pid 4711) keeps 312 connections that it has read to the end | \
                 'ok'=2;;;0; 'warning'=0;;;0; 'critical'=1;;;0; 'unknown'=0;;;0;\nCRITICAL docker shop: shop";
     assert!(nagios.starts_with(head), "{nagios}");
-    assert!(Format::OpenMetrics.print_all(&survey(), &style(Lang::En)).is_none());
+    let line = survey_line(&survey(), Lang::En);
+    assert_eq!(serde_json::from_str::<Value>(&line).unwrap(), all);
+    assert_eq!((line.lines().count(), survey_counts(&survey()).as_str()), (1, "1 critical, 2 ok"));
+}
+
+#[test]
+fn metrics_of_many_namespaces_are_told_apart_by_a_label() {
+    let alone = Format::OpenMetrics.print(&report(), &style(Lang::En));
+    let all = Format::OpenMetrics.print_all(&survey(), &style(Lang::En));
+    // Each family once, in the same order, and its samples behind it.
+    let heads = |text: &str| text.lines().filter(|line| line.starts_with('#')).map(str::to_owned).collect::<Vec<_>>();
+    assert_eq!(heads(&all), heads(&alone));
+    let samples = |text: &str| text.lines().filter(|line| !line.starts_with('#')).count();
+    assert_eq!(samples(&all), 3 * samples(&alone) - 2, "the two that are well have no finding");
+    for line in [
+        r#"tcphealth_host_info{netns="docker shop",hostname="pay-07",kernel="6.8.0",netns_inode="4026531840"} 1"#,
+        r#"tcphealth_verdict{netns="docker shop",tcphealth_verdict="critical"} 1"#,
+        r#"tcphealth_verdict{netns="blue",tcphealth_verdict="critical"} 0"#,
+        r#"tcphealth_window_seconds{netns="host"} 5.25"#,
+        r#"tcphealth_loss_ratio{netns="blue"} 0.0000125"#,
+    ] {
+        assert!(all.lines().any(|found| found == line), "{line}: {all}");
+    }
+    assert!(all.ends_with("# EOF\n"));
 }
 
 #[test]
 fn what_cannot_be_judged_hides_no_trouble() {
-    let place = |word| Place { name: "a".into(), kind: "netns", report: Report { word, ..report() } };
+    let place = |word| Place { name: "a".into(), kind: "netns".into(), report: Report { word, ..report() } };
     let words = [Word::Ok, Word::Unknown, Word::Warning, Word::Critical];
     let sorted = Survey::new(words.map(place).into(), Vec::new());
     let found: Vec<Word> = sorted.places.iter().map(|place| place.report.word).collect();

@@ -13,6 +13,7 @@ pub const RECORD_BYTES: usize = 168;
 /// Bytes of `struct sock_common` that a record has.
 pub const COMMON_BYTES: usize = 112;
 
+const NETNS_AT: usize = 140;
 const AF_INET: u16 = 2;
 const AF_INET6: u16 = 10;
 /// The kernel's numbers of what is less than a socket: `TCP_TIME_WAIT` and `TCP_NEW_SYN_RECV`.
@@ -52,6 +53,11 @@ pub struct Places {
     pub v6_rcv_saddr: usize,
 }
 
+/// The namespace of a record, where it was wanted.
+pub fn netns(record: &[u8]) -> Option<u32> {
+    u32_at(record, NETNS_AT)
+}
+
 /// Reads a record into `socket`, of which nothing old remains, and returns its namespace (0 when that was not wanted).
 ///
 /// `None` for a record that is no socket of TCP over IP: nothing locked it while it was read.
@@ -72,7 +78,7 @@ pub fn parse(record: &[u8], places: &Places, wanted: u32, socket: &mut Socket) -
     // What is not wanted is what an earlier record had there.
     let has = |bit| wanted & bit != 0;
     let at = |place| u32_at(record, place);
-    let netns = if has(NETNS) { at(140)? } else { 0 };
+    let netns = if has(NETNS) { netns(record)? } else { 0 };
     if matches!(kernel_state, STUB | REQUEST) {
         return Some(netns);
     }
@@ -148,6 +154,7 @@ mod tests {
     fn a_connection_is_read_at_its_places() {
         let mut socket = Socket { wqueue: 1, ..Socket::default() };
         assert_eq!(parse(&record(8), &PLACES, ALL, &mut socket), Some(77));
+        assert_eq!(netns(&record(8)), Some(77));
         assert_eq!((socket.state, socket.ifindex, socket.uid, socket.inode), (State::CloseWait, 5, 1000, 987_654));
         let ends = (socket.local.to_string(), socket.remote.to_string());
         assert_eq!(ends, ("192.0.2.1:8080".to_owned(), "198.51.100.7:443".to_owned()));

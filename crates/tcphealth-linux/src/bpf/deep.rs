@@ -5,6 +5,7 @@
 
 use tcphealth_core::snapshot::{Absent, Socket, State};
 use tcphealth_core::wire::deep_walk::{Deep, Jiffies};
+use tcphealth_core::wire::hash_walk::netns;
 
 use super::load::{self, Program};
 use super::memory::{Layout, Memory};
@@ -60,12 +61,17 @@ impl DeepWalk {
     /// Hands every wanted socket but listeners to `each`, of the namespace of the calling thread. The answer tells whether some
     /// buckets would not stand still.
     pub(crate) fn visit(&mut self, states: u32, each: &mut dyn FnMut(&Socket)) -> Result<bool, Absent> {
-        self.records(states, false, &mut |socket, _| each(socket))
+        self.records((states, false), &|_| true, &mut |socket, _| each(socket))
     }
 
-    /// The same of all namespaces that share its table, each with the inode of its own.
-    pub(crate) fn visit_all(&mut self, states: u32, each: &mut dyn FnMut(&Socket, u32)) -> Result<bool, Absent> {
-        self.records(states, true, each)
+    /// The same of all wanted namespaces that share its table, each with the inode of its own.
+    pub(crate) fn visit_all(
+        &mut self,
+        states: u32,
+        wanted: &dyn Fn(u32) -> bool,
+        each: &mut dyn FnMut(&Socket, u32),
+    ) -> Result<bool, Absent> {
+        self.records((states, true), wanted, each)
     }
 
     /// Which table that is; a namespace may have one of its own.
@@ -73,11 +79,20 @@ impl DeepWalk {
         self.walk.head()
     }
 
-    fn records(&mut self, states: u32, everywhere: bool, each: &mut dyn FnMut(&Socket, u32)) -> Result<bool, Absent> {
+    fn records(
+        &mut self,
+        (states, everywhere): (u32, bool),
+        wanted: &dyn Fn(u32) -> bool,
+        each: &mut dyn FnMut(&Socket, u32),
+    ) -> Result<bool, Absent> {
         let states = states & !State::Listen.bit();
         let want = Want { states, parts: 0, everywhere };
         let (mut socket, deep, hz) = (Socket::default(), &self.deep, self.hz);
         self.walk.records(want, &mut |record, memory| {
+            // Most of what is read may be of others: that is not looked into.
+            if everywhere && !netns(record).is_some_and(wanted) {
+                return;
+            }
             let told = deep.parse(record, Jiffies { now: now(memory), hz }, &mut socket);
             if let Some(netns) = told
                 && states & socket.state.bit() != 0
@@ -86,6 +101,14 @@ impl DeepWalk {
             }
         })
     }
+}
+
+/// Whether looks at many sockets can be walked, and if not, why.
+///
+/// # Errors
+/// The privilege, the kernel's type information, or a structure where it is expected is missing.
+pub fn try_deep_walk() -> Result<(), Absent> {
+    DeepWalk::load().map(drop)
 }
 
 fn now(memory: &Memory) -> u64 {

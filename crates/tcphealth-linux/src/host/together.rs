@@ -4,7 +4,8 @@
 //! A namespace shares the host's table of connections unless it was made with one of its own (`net.ipv4.tcp_child_ehash_entries`).
 //! sock_diag goes through the whole table for each namespace that it is asked in.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashSet};
+use std::path::Path;
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -13,6 +14,7 @@ use tcphealth_core::snapshot::{Absent, Answer, Answers, Fold, Marks, Question, S
 use super::{Begun, DEEP_FROM, Host, Pass, port_range};
 use crate::bpf::DeepWalk;
 use crate::netns::Namespace;
+use crate::redact::Redaction;
 use crate::{Error, answer, clock, sockets};
 
 /// One of many namespaces.
@@ -60,6 +62,11 @@ struct Open<'a> {
 }
 
 impl Member {
+    /// As the kernel's sockets tell their namespace.
+    fn number(&self) -> u32 {
+        self.namespace.inode as u32
+    }
+
     /// Moves the calling thread there. Ours is never left when no other may be entered.
     pub fn enter(&self) -> bool {
         self.namespace.enter().is_ok() || self.namespace.is_own
@@ -94,6 +101,20 @@ impl Hosts {
         let members: Vec<Member> = members.filter(Member::enter).collect();
         let closed = all - members.len();
         (Self { members, ..Self::default() }, closed)
+    }
+
+    /// Keeps a copy of everything that is read from now on, each namespace in a directory of its own ([`Namespace::directory`]).
+    ///
+    /// # Errors
+    /// As [`Host::saving`].
+    pub fn saving(mut self, root: &Path, redaction: Option<&Redaction>) -> Result<Self, Error> {
+        let save = |Member { namespace, host }| {
+            let host = host.saving(&root.join(namespace.directory()))?;
+            let host = redaction.cloned().into_iter().fold(host, Host::redacting);
+            Ok(Member { namespace, host })
+        };
+        self.members = self.members.into_iter().map(save).collect::<Result<_, Error>>()?;
+        Ok(self)
     }
 
     /// All of them, in the order of looks.
@@ -185,23 +206,26 @@ impl Hosts {
 
 /// Walks over each table once, from inside a namespace that has it.
 fn fill(members: &[Member], opened: &mut [Open<'_>], walk: &mut DeepWalk) -> Result<(), Absent> {
-    let mut tables: BTreeMap<u64, &Member> = BTreeMap::new();
-    let mut folds: HashMap<u32, (u64, &mut Fold<'_>)> = HashMap::new();
+    let mut tables: BTreeMap<u64, Vec<&Member>> = BTreeMap::new();
+    let mut folds: BTreeMap<u32, &mut Fold<'_>> = BTreeMap::new();
     for (member, open) in members.iter().zip(opened) {
         let Some(table) = open.table else { continue };
-        tables.entry(table).or_insert(member);
-        folds.insert(member.namespace.inode as u32, (table, &mut open.fold));
+        tables.entry(table).or_default().push(member);
+        folds.insert(member.number(), &mut open.fold);
     }
-    for (table, member) in tables {
-        member.enter();
-        let interrupted = walk.visit_all(sockets::CONNECTED, &mut |socket, netns| {
-            if let Some((_, fold)) = folds.get_mut(&netns) {
-                fold.add(socket);
-            }
-        })?;
-        if interrupted {
-            folds.values_mut().filter(|(of, _)| *of == table).for_each(|(_, fold)| fold.interrupted());
+    for sharers in tables.values() {
+        let numbers: HashSet<u32> = sharers.iter().map(|member| member.number()).collect();
+        if let Some(inside) = sharers.first() {
+            inside.enter();
         }
+        let interrupted =
+            walk.visit_all(sockets::CONNECTED, &|netns| numbers.contains(&netns), &mut |socket, netns| {
+                if let Some(fold) = folds.get_mut(&netns) {
+                    fold.add(socket);
+                }
+            })?;
+        let concerned = folds.iter_mut().filter(|(netns, _)| interrupted && numbers.contains(netns));
+        concerned.for_each(|(_, fold)| fold.interrupted());
     }
     Ok(())
 }

@@ -12,7 +12,7 @@ use tcphealth_core::report::{Report, Word};
 use tcphealth_core::rules::History;
 use tcphealth_core::say;
 use tcphealth_core::words::Lang;
-use tcphealth_linux::{Host, Walker};
+use tcphealth_linux::{Host, Redaction, Walker};
 
 use super::sysstat;
 use crate::args::{CheckArgs, LookArgs};
@@ -36,8 +36,22 @@ pub(crate) fn run(args: &CheckArgs, speech: &Speech) -> anyhow::Result<ExitCode>
     if let Some(time) = args.timeout {
         give_up_after(time, format, speech.lang);
     }
+    if args.redact && args.save.is_none() && args.look.from.is_none() && args.look.at.is_none() {
+        let words = say! { en: "--redact goes with --save or --from", ko: "--redact는 --save나 --from과 함께 쓴다" };
+        return Err(Complaint(words).into());
+    }
+    if args.every.is_some() && !format.is_a_line() {
+        let words = say! {
+            en: "--every prints text or json, a line a window",
+            ko: "--every는 text나 json으로만, 구간마다 한 줄씩 출력함"
+        };
+        return Err(Complaint(words).into());
+    }
     if args.look.netns.as_deref() == Some(all::NAME) {
         return all::run(args, format, speech);
+    }
+    if let Some(directory) = args.look.from.as_deref().filter(|from| args.look.at.is_none() && all::is_saved(from)) {
+        return all::run_saved(directory, args, format, speech);
     }
     if let Some(report) = recorded(&args.look)? {
         if args.redact || args.since_boot {
@@ -51,25 +65,13 @@ pub(crate) fn run(args: &CheckArgs, speech: &Speech) -> anyhow::Result<ExitCode>
     }
     let mut host = host(args.look.from.as_deref(), args.look.netns.as_deref(), args.save.as_deref())?;
     if args.redact {
-        if args.save.is_none() && args.look.from.is_none() {
-            let words =
-                say! { en: "--redact goes with --save or --from", ko: "--redact는 --save나 --from과 함께 쓴다" };
-            return Err(Complaint(words).into());
-        }
-        host = host.redacting();
+        host = host.redacting(Redaction::default());
     }
     if let Some(rounds) = args.path {
         host = host.probing(rounds);
         announce(rounds, speech);
     }
     if let Some(window) = args.every {
-        if !format.is_a_line() {
-            let words = say! {
-                en: "--every prints text or json, a line a window",
-                ko: "--every는 text나 json으로만, 구간마다 한 줄씩 출력함"
-            };
-            return Err(Complaint(words).into());
-        }
         let limits = config::limits()?;
         let every = Every { window, count: args.count, format, limits: &limits, speech };
         return Ok(ExitCode::from(every.run(host.walking(Walker::default()))?.status()));
@@ -130,11 +132,20 @@ fn no_moment(recording: &Path) -> Complaint {
     })
 }
 
+fn many_hosts(directory: &Path) -> Complaint {
+    Complaint(say! {
+        en: "{place}: many network namespaces, which only check judges together; name one of the directories in it",
+        ko: "{place}: 여러 네트워크 네임스페이스를 저장한 곳으로 check만 함께 판정한다. 그 안의 디렉터리 하나를 지정한다",
+        place = directory.display()
+    })
+}
+
 /// The host that is meant: this one, or a saved one; in its own namespace, or in another.
 pub(crate) fn host(from: Option<&Path>, netns: Option<&str>, save: Option<&Path>) -> anyhow::Result<Host> {
     let mut host = match from {
         Some(file) if file.is_file() => return Err(no_saved_host(file).into()),
         Some(recording) if Store::is_one(recording) => return Err(no_moment(recording).into()),
+        Some(directory) if all::is_saved(directory) => return Err(many_hosts(directory).into()),
         Some(directory) => Host::frozen(directory)?,
         None => Host::live(),
     };

@@ -42,7 +42,7 @@ const PTRACE: Text = text! {
 };
 const NET_RAW: Text = text! { en: "run as root, or with CAP_NET_RAW", ko: "root 또는 CAP_NET_RAW 권한으로 실행" };
 const SYS_ADMIN: Text = text! { en: "run as root, or with CAP_SYS_ADMIN", ko: "root 또는 CAP_SYS_ADMIN 권한으로 실행" };
-const WITH_BPF: Text = text! {
+pub(crate) const WITH_BPF: Text = text! {
     en: "run as root, or with CAP_BPF and CAP_PERFMON, on Linux 6.1 or later with CONFIG_DEBUG_INFO_BTF",
     ko: "root 또는 CAP_BPF와 CAP_PERFMON 권한으로, CONFIG_DEBUG_INFO_BTF가 켜진 Linux 6.1 이상에서 실행"
 };
@@ -57,6 +57,7 @@ pub(crate) fn run(args: &DoctorArgs, speech: &Speech) -> anyhow::Result<ExitCode
     trials.extend(watched(&mut host)?);
     trials.push(other_namespaces());
     trials.push(walk());
+    trials.push(one_pass());
     trials.push(events(snapshot.identity.netns));
     let recorder = Recorder::of(&args.from.clone().unwrap_or_else(store::default_dir))?;
     let text = match args.format {
@@ -155,6 +156,18 @@ fn walk() -> Trial {
             text! { en: "many sockets in a tenth of the time (eBPF)", ko: "많은 소켓을 10분의 1 시간에 읽기 (eBPF)" }
         },
         tcphealth_linux::try_walk(),
+        WITH_BPF,
+    )
+}
+
+/// Without it each namespace is asked for itself: nothing is lost but time.
+fn one_pass() -> Trial {
+    Trial::new(
+        text! {
+            en: "all namespaces in one pass, tcp_info included (eBPF)",
+            ko: "tcp_info를 포함해 모든 네임스페이스를 한 번에 읽기 (eBPF)"
+        },
+        tcphealth_linux::try_deep_walk(),
         WITH_BPF,
     )
 }

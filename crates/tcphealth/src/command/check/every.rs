@@ -31,7 +31,7 @@ pub(super) struct Every<'a> {
 }
 
 /// Nothing but the line is shown.
-struct Silence;
+pub(super) struct Silence;
 
 impl Meanwhile for Silence {
     fn first(&mut self, _: &Report) {}
@@ -131,7 +131,8 @@ fn add(line: &mut Faded, report: &Report, which: &str) {
     line.add(report.seconds, count("lost"), count("data"));
 }
 
-fn write(line: &str) -> io::Result<()> {
+/// Prints and flushes a line.
+pub(super) fn write(line: &str) -> io::Result<()> {
     let mut out = io::stdout().lock();
     out.write_all(line.as_bytes())?;
     out.flush()
