@@ -385,7 +385,7 @@ fn all_are_judged_again_and_again_a_line_a_window() {
 fn what_does_not_go_with_all_is_refused() {
     for (words, status) in [
         (&["check", "--netns", "all", "--path"][..], 3),
-        (&["check", "--netns", "all", "--events"], 3),
+        (&["check", "--netns", "all", "--events", "1s"], 3),
         (&["check", "--netns", "all", "--redact"], 3),
         (&["check", "--netns", "all", "--every", "1s", "--format", "openmetrics"], 3),
         (&["states", "--netns", "all"], 1),
