@@ -5,6 +5,7 @@ pub mod bench;
 pub mod bench_record;
 pub mod bench_sar;
 pub mod bench_sockets;
+pub mod bench_trace;
 pub mod docs;
 pub mod source;
 pub mod tidy;

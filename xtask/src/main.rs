@@ -4,7 +4,7 @@
 use std::fs;
 
 use anyhow::{Context, bail};
-use xtask::{bench, bench_record, bench_sar, bench_sockets};
+use xtask::{bench, bench_record, bench_sar, bench_sockets, bench_trace};
 
 fn main() -> anyhow::Result<()> {
     let words: Vec<String> = std::env::args().skip(1).collect();
@@ -14,11 +14,13 @@ fn main() -> anyhow::Result<()> {
         ["bench-record", program, seconds] => bench_record::bench(program, seconds),
         ["bench-sar", program] => bench_sar::bench(program),
         ["bench-sockets", program, sockets] => bench_sockets::bench(program, sockets.parse()?),
+        ["bench-trace", program] => bench_trace::bench(program),
         // What bench starts to be measured, or to hold sockets.
         ["bench-actor", number, pairs] => bench_sockets::actor(number.parse()?, pairs.parse()?),
+        ["bench-load"] => bench_trace::load(),
         ["bench-cost", command @ ..] => bench_sar::cost(command),
         _ => bail!(
-            "usage: cargo xtask docs | bench | bench-record PROGRAM SECONDS | bench-sar PROGRAM | bench-sockets PROGRAM NUMBER"
+            "usage: cargo xtask docs | bench | bench-record PROGRAM SECONDS | bench-sar PROGRAM | bench-sockets PROGRAM NUMBER | bench-trace PROGRAM"
         ),
     }
 }
