@@ -3,10 +3,10 @@
 // Every TCP socket of every network namespace, read from the kernel's hash tables without a lock.
 //
 // The tables hold their sockets in chains whose last link is odd and tells the bucket ("nulls"). Eight chains are followed at
-// once, so that the cache misses of one are waited for together with those of the others. Sockets are freed by RCU and a run
-// of a program is an RCU section, so what is read is memory of a socket; a chain whose end tells another bucket was left on
-// the way, and then the reader takes these buckets again.
-
+// once: first every line of memory that a socket of each will be read from is touched, so that all their cache misses are
+// waited for together, and then one socket after the other is read. Sockets are freed by RCU and a run of a program is an RCU
+// section, so what is read is memory of a socket; a chain whose end tells another bucket was left on the way, and then the
+// reader takes these buckets again.
 //
 // Made with DEEP it also reads what tcp_info and the memory of a socket are computed from.
 
@@ -25,6 +25,7 @@
 #define OWNER 2
 #define NETNS 4
 #define PROGRESS 8
+#define COUNTS 16 // how many are in each state, and no records
 // include/net/inet_hashtables.h
 #define LISTENING_NULLS_BASE (1u << 29)
 
@@ -52,7 +53,7 @@ struct record {
 #endif
 };
 
-// Shared with the reader, which fills in the first six words.
+// Shared with the reader, which fills in what is not said to be an answer.
 struct shared {
     u32 listeners; // which table
     u32 bucket, end; // the next bucket to begin, and where to stop
@@ -63,26 +64,90 @@ struct shared {
     u32 count; // out: records
     u32 broken; // out: chains that ended elsewhere
     u32 finished; // out
+    u32 first, last; // the records to fill: from this one on, and before that one
     u64 head, stride, nulls, net;
-    u64 node[CHAINS];
+    u64 node[CHAINS]; // the link that each chain is at,
+    u64 next[CHAINS]; // and the one after it
+    u64 about[CHAINS]; // the eight bytes of its socket that hold the state
     u64 chain[CHAINS]; // the bucket of each
     u64 slot[CHAINS]; // the record of each in this round, or RECORDS
     u32 places[40]; // the reader's: where each of the fields lies
-#ifdef DEEP
-    u64 jiffies; // out
-#endif
+    u32 counts[16]; // out: sockets by state
+    u64 jiffies; // out, of the deep walk
     struct record records[RECORDS];
 };
 
-static inline __attribute__((always_inline)) void copy_common(struct record *record, u64 from)
+// Of the part that all kinds of sockets have in common, what is read of a record.
+static inline __attribute__((always_inline)) void copy_common(struct record *record, u64 from, u32 inet6)
 {
 #ifdef DIRECT
     const volatile u64 *memory = readable(from);
-#pragma unroll
-    for (u32 word = 0; word < COMMON_BYTES / 8; word++)
-        ((u64 *)record->common)[word] = memory[word];
+#define COPY(byte) ((u64 *)record->common)[(byte) / 8] = memory[(byte) / 8]
+// Nothing, when the other one is in the same eight bytes.
+#define COPY_BESIDE(member, other)                                                                                     \
+    if ((PLACE(sock_common, member) ^ PLACE(sock_common, other)) / 8)                                                  \
+    COPY(PLACE(sock_common, member))
+    COPY(PLACE(sock_common, skc_daddr));
+    COPY_BESIDE(skc_rcv_saddr, skc_daddr);
+    COPY(PLACE(sock_common, skc_dport));
+    COPY_BESIDE(skc_num, skc_dport);
+    COPY(PLACE(sock_common, skc_state));
+    COPY_BESIDE(skc_family, skc_state);
+    COPY_BESIDE(skc_bound_dev_if, skc_state);
+    if (inet6) {
+        COPY(PLACE(sock_common, skc_v6_daddr));
+        COPY(PLACE(sock_common, skc_v6_daddr) + 8);
+        COPY(PLACE(sock_common, skc_v6_rcv_saddr));
+        COPY(PLACE(sock_common, skc_v6_rcv_saddr) + 8);
+    }
+#undef COPY_BESIDE
+#undef COPY
 #else
     probe_read_kernel(record->common, COMMON_BYTES, from);
+#endif
+}
+
+// Asks for the lines of memory that will be read, without waiting for any.
+static inline __attribute__((always_inline)) void touch(struct shared *s, u32 number, u64 sk)
+{
+    s->about[number] = pointer_at(sk + PLACE(sock_common, skc_state) / 8 * 8);
+#ifdef DIRECT
+#define TOUCH(type, member) pointer_at(sk + PLACE(type, member))
+#ifdef DEEP
+    TOUCH(sock, sk_drops);
+    TOUCH(sock, sk_rcvbuf);
+    TOUCH(sock, sk_socket);
+    TOUCH(sock, sk_wmem_queued);
+    TOUCH(sock, sk_timer__expires);
+    TOUCH(sock, sk_uid);
+    TOUCH(sock, sk_cgrp_data__cgroup);
+    TOUCH(inet_connection_sock, icsk_rto);
+    TOUCH(inet_connection_sock, icsk_pending);
+    TOUCH(tcp_sock, copied_seq);
+    TOUCH(tcp_sock, advmss);
+    TOUCH(tcp_sock, write_seq);
+    TOUCH(tcp_sock, rcv_nxt);
+    TOUCH(tcp_sock, bytes_received);
+    TOUCH(tcp_sock, bytes_acked);
+    TOUCH(tcp_sock, dsack_dups);
+    TOUCH(tcp_sock, reord_seen);
+    TOUCH(tcp_sock, total_retrans);
+#else
+    if (s->wants & QUEUES) {
+        TOUCH(tcp_sock, rcv_nxt);
+        TOUCH(tcp_sock, copied_seq);
+        TOUCH(tcp_sock, write_seq);
+    }
+    if (s->wants & PROGRESS) {
+        TOUCH(tcp_sock, srtt_us);
+        TOUCH(tcp_sock, total_retrans);
+    }
+    if (s->wants & OWNER) {
+        TOUCH(sock, sk_socket);
+        TOUCH(sock, sk_uid);
+    }
+#endif
+#undef TOUCH
 #endif
 }
 
@@ -90,20 +155,23 @@ static inline __attribute__((always_inline)) void copy_common(struct record *rec
 // does not follow their values: eight chains would have 256 outcomes.
 static inline __attribute__((always_inline)) void advance(struct shared *s, u32 number)
 {
-    u64 node = s->node[number], from = node;
+    u64 node = s->next[number], from = node;
+    s->node[number] = node;
     u32 ended = !node || (node & 1);
     if (ended) {
         s->broken += node && node >> 1 != s->nulls + s->chain[number];
         if (s->bucket >= s->end) {
-            s->node[number] = 0;
+            s->next[number] = 0;
             return;
         }
         s->chain[number] = s->bucket;
         from = s->head + s->bucket++ * s->stride;
+    } else {
+        touch(s, number, node - PLACE(sock_common, skc_nulls_node));
     }
     u64 next = pointer_at(from);
     // A link that cannot be read is no end: it tells a bucket of no table.
-    s->node[number] = next ? next : ~0ull;
+    s->next[number] = next ? next : ~0ull;
     s->finished = 0;
 }
 
@@ -113,14 +181,21 @@ static inline __attribute__((always_inline)) void common(struct shared *s, u32 n
     u64 node = s->node[number];
     u32 slot = s->count;
     s->slot[number] = RECORDS;
-    if (!node || (node & 1) || slot >= RECORDS)
+    if (!node || (node & 1) || slot >= s->last || slot >= RECORDS)
         return;
-    struct record *record = &s->records[slot];
-    copy_common(record, node - PLACE(sock_common, skc_nulls_node));
-    u8 state = *(record->common + PLACE(sock_common, skc_state));
-    u64 net = *(u64 *)(record->common + PLACE(sock_common, skc_net));
-    if (!(s->states >> (state & 31) & 1) || (!s->all_namespaces && net != s->net))
+    u64 sk = node - PLACE(sock_common, skc_nulls_node);
+    u8 state = s->about[number] >> 8 * (PLACE(sock_common, skc_state) & 7);
+    if (!(s->states >> (state & 31) & 1))
         return;
+    if (!s->all_namespaces && pointer_at(sk + PLACE(sock_common, skc_net)) != s->net)
+        return;
+    if (s->wants & COUNTS) {
+        if (state == 6)
+            state = READ(u8, sk + PLACE(inet_timewait_sock, tw_substate));
+        s->counts[state & 15]++;
+        return;
+    }
+    copy_common(&s->records[slot], sk, READ(u16, sk + PLACE(sock_common, skc_family)) != 2);
     s->slot[number] = slot;
     s->count = slot + 1;
 }
@@ -176,7 +251,7 @@ static inline __attribute__((always_inline)) void rest(struct shared *s, u32 num
     u64 sk = s->node[number] - PLACE(sock_common, skc_nulls_node);
     u8 state = *(record->common + PLACE(sock_common, skc_state));
     if (s->wants & NETNS) {
-        u64 net = *(u64 *)(record->common + PLACE(sock_common, skc_net));
+        u64 net = pointer_at(sk + PLACE(sock_common, skc_net));
         record->netns = word_at(net + PLACE(net, ns) + PLACE(ns_common, inum));
     }
 #ifdef DEEP
@@ -241,7 +316,8 @@ __attribute__((section("program"), used)) int walk(void *context)
         s->stride = PLACE(inet_ehash_bucket, chain) + 8;
         s->nulls = 0;
     }
-    s->count = s->broken = s->finished = 0;
+    s->count = s->first;
+    s->broken = s->finished = 0;
 #ifdef DEEP
     s->jiffies = jiffies64();
 #endif
@@ -251,7 +327,10 @@ __attribute__((section("program"), used)) int walk(void *context)
         s->end = s->buckets;
 #pragma unroll
     for (u32 number = 0; number < CHAINS; number++)
-        s->node[number] = s->chain[number] = 0;
+        s->next[number] = s->chain[number] = 0;
+#pragma unroll
+    for (u32 state = 0; state < 16; state++)
+        s->counts[state] = 0;
     loop(1 << 16, STEP, 0, 0);
     return 0;
 }

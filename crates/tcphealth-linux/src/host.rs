@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use tcphealth_core::snapshot::{
     Absent, Answer, Answers, Census, Counters, Fold, Identity, Interface, Marks, Question, SYSCTLS, Snapshot, Socket,
-    Sysctls, Watch,
+    StateCounts, Sysctls, Watch,
 };
 use tcphealth_core::wire::hash_walk::{OWNER, PROGRESS, QUEUES};
 use tcphealth_core::wire::sock_diag::{Code, Family, INFO};
@@ -320,6 +320,19 @@ impl Host {
         )
     }
 
+    /// How many sockets are in each of these states (bits of [`tcphealth_core::snapshot::State::bit`]), read as by
+    /// [`Host::in_brief`].
+    ///
+    /// # Errors
+    /// The sockets cannot be read in any way.
+    pub fn state_counts(&mut self, states: u32) -> Result<StateCounts, Absent> {
+        let counted = if self.pays() { self.by_walk(|walk| walk.counts(states)) } else { None };
+        counted.map_or_else(
+            || self.in_brief(Brief::of(states), &mut |counts: &mut StateCounts, socket| counts.add(socket.state)),
+            Ok,
+        )
+    }
+
     /// As [`Host::in_brief`] in all namespaces, each socket with the inode of its own. Without the program those that we may
     /// enter are asked one after the other; the answer tells which we may not.
     ///
@@ -377,16 +390,21 @@ impl Host {
         everywhere: bool,
         add: &mut dyn FnMut(&mut T, &Socket, u32),
     ) -> Option<T> {
+        self.by_walk(|walk| {
+            let mut sum = T::default();
+            walk.visit(want.want(everywhere), &mut |socket, netns| add(&mut sum, socket, netns))?;
+            Ok(sum)
+        })
+    }
+
+    fn by_walk<T>(&mut self, read: impl FnOnce(&mut Walk) -> Result<T, Absent>) -> Option<T> {
         let walk = self.walk.get_or_insert_with(Walk::load).as_mut().ok()?;
-        let mut sum = T::default();
-        match walk.visit(want.want(everywhere), &mut |socket, netns| add(&mut sum, socket, netns)) {
-            Ok(_) => Some(sum),
-            Err(absent) => {
-                self.walk = Some(Err(absent.clone()));
-                self.walk_failed = Some(absent);
-                None
-            }
+        let done = read(walk);
+        if let Err(absent) = &done {
+            self.walk = Some(Err(absent.clone()));
+            self.walk_failed = Some(absent.clone());
         }
+        done.ok()
     }
 
     /// The processes behind all sockets of the host at once, where there are so many that a program in the kernel pays and it

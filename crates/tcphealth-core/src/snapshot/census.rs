@@ -368,6 +368,9 @@ pub struct Mark {
     pub with_data: bool,
 }
 
+/// How many marks from the expected one on are looked at.
+const NEARBY: usize = 4;
+
 /// The marks of a pass, found by cookie.
 #[derive(Clone, Debug, Default)]
 pub struct Marks {
@@ -401,15 +404,22 @@ impl Marks {
         }
     }
 
-    /// The mark of a socket.
-    pub fn get(&self, cookie: u64) -> Option<&Mark> {
+    /// The mark of a socket, and its place. A table is read in nearly the same order again, so it is looked for where it is
+    /// expected, and among the next ones, before the whole memory is.
+    pub fn find(&self, cookie: u64, expected: usize) -> Option<(&Mark, usize)> {
+        let nearby = self.marks.iter().enumerate().skip(expected).take(NEARBY);
+        let near = nearby.into_iter().find(|(_, mark)| mark.cookie == cookie).map(|(place, mark)| (mark, place));
+        near.or_else(|| self.search(cookie))
+    }
+
+    fn search(&self, cookie: u64) -> Option<(&Mark, usize)> {
         let size = self.places.len();
         let mut place = Self::place(cookie, size.max(1));
         loop {
-            let number = *self.places.get(place)?;
-            let mark = self.marks.get(number.checked_sub(1)? as usize)?;
+            let number = self.places.get(place)?.checked_sub(1)? as usize;
+            let mark = self.marks.get(number)?;
             if mark.cookie == cookie {
-                return Some(mark);
+                return Some((mark, number));
             }
             place = (place + 1) & (size - 1);
         }
@@ -566,8 +576,15 @@ mod tests {
             marks.push(Mark { cookie, wqueue: cookie as u32 * 3, ..Mark::default() });
         }
         marks.index();
-        assert!((1..=1000).all(|cookie| marks.get(cookie).is_some_and(|mark| mark.wqueue == cookie as u32 * 3)));
-        assert!(marks.get(1001).is_none());
-        assert!(Marks::default().get(1).is_none());
+        // Wherever it is expected: at its place, before it, after it, and where there is none.
+        for expected in [0, 1, 500, 996, 1000, usize::MAX] {
+            let is_found = |cookie| {
+                let found = marks.find(cookie, expected).map(|(mark, place)| (mark.cookie, mark.wqueue, place));
+                found == Some((cookie, cookie as u32 * 3, cookie as usize - 1))
+            };
+            assert!((1..=1000).all(is_found));
+            assert!(marks.find(1001, expected).is_none());
+        }
+        assert!(Marks::default().find(1, 0).is_none());
     }
 }

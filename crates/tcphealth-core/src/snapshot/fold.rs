@@ -5,8 +5,8 @@ use std::net::IpAddr;
 
 use super::census::AGES;
 use super::{
-    Census, Endpoint, Followed, LeftOut, Line, Listener, Mark, Marks, Peer, PortUse, Service, ServiceKey, Socket,
-    State, Timer,
+    Census, Endpoint, Followed, LeftOut, Line, Listener, Mark, Marks, Peer, PortUse, Quick, Service, ServiceKey,
+    Socket, State, Timer,
 };
 
 const LISTENERS_MAX: usize = 16_384;
@@ -70,11 +70,13 @@ impl PortBits {
 #[derive(Clone)]
 pub struct Fold<'a> {
     before: Option<&'a Marks>,
+    /// Where in them the next socket is expected.
+    expected: usize,
     window_ms: u32,
     range: (u16, u16),
-    listening: HashMap<u16, Vec<usize>>,
-    services: HashMap<ServiceKey, Service>,
-    peers: HashMap<IpAddr, Peer>,
+    listening: HashMap<u16, Vec<usize>, Quick>,
+    services: HashMap<ServiceKey, Service, Quick>,
+    peers: HashMap<IpAddr, Peer, Quick>,
     ports: BTreeMap<IpAddr, PortBits>,
     kept: HashMap<Reason, usize>,
     marks: Marks,
@@ -103,11 +105,12 @@ impl<'a> Fold<'a> {
         let census = Census { joined: before.is_some(), ..Census::default() };
         Self {
             before,
+            expected: 0,
             window_ms,
             range,
-            listening: HashMap::new(),
-            services: HashMap::new(),
-            peers: HashMap::new(),
+            listening: HashMap::default(),
+            services: HashMap::default(),
+            peers: HashMap::default(),
             ports: BTreeMap::new(),
             kept: HashMap::new(),
             // Nearly as many sockets are expected as there were: growing by doubling would take twice the memory.
@@ -160,7 +163,7 @@ impl<'a> Fold<'a> {
 
     fn add_listener(&mut self, socket: &Socket) {
         let drops = socket.skmem.map(|mem| mem.drops);
-        let before = self.before.and_then(|marks| marks.get(socket.cookie));
+        let before = self.before_of(socket);
         let drops_grown = before.zip(drops).map(|(mark, drops)| drops.wrapping_sub(mark.total_retrans));
         if self.mark {
             // A listener has no retransmissions: its mark keeps its drops in their place.
@@ -192,7 +195,7 @@ impl<'a> Fold<'a> {
     fn add_connection(&mut self, socket: &Socket) {
         // A stub in FIN_WAIT2 is followed like a socket; TIME_WAIT never is.
         let followed = socket.state != State::TimeWait;
-        let before = if followed { self.before.and_then(|marks| marks.get(socket.cookie)).copied() } else { None };
+        let before = if followed { self.before_of(socket) } else { None };
         let listener = self.listener_of(&socket.local);
         if let Some(place) = listener {
             self.count_half_open(place, socket);
@@ -215,6 +218,12 @@ impl<'a> Fold<'a> {
             }
             self.keep(socket, before);
         }
+    }
+
+    fn before_of(&mut self, socket: &Socket) -> Option<Mark> {
+        let (mark, place) = self.before?.find(socket.cookie, self.expected)?;
+        self.expected = place.saturating_add(1);
+        Some(*mark)
     }
 
     fn listener_of(&self, local: &Endpoint) -> Option<usize> {

@@ -58,10 +58,17 @@ impl TcpInfo {
 
     /// Writes one field.
     pub(crate) fn put(&mut self, field: &Field, value: u64) {
-        let wide = if cfg!(target_endian = "little") { value.to_le_bytes() } else { value.to_be_bytes() };
-        let narrow = if cfg!(target_endian = "little") { wide.get(..field.width) } else { wide.get(8 - field.width..) };
-        if let (Some(to), Some(from)) = (self.bytes.get_mut(field.offset..field.offset + field.width), narrow) {
-            to.copy_from_slice(from);
+        match field.width {
+            1 => self.put_bytes(field.offset, (value as u8).to_ne_bytes()),
+            2 => self.put_bytes(field.offset, (value as u16).to_ne_bytes()),
+            4 => self.put_bytes(field.offset, (value as u32).to_ne_bytes()),
+            _ => self.put_bytes(field.offset, value.to_ne_bytes()),
+        }
+    }
+
+    fn put_bytes<const WIDTH: usize>(&mut self, offset: usize, from: [u8; WIDTH]) {
+        if let Some(to) = self.bytes.get_mut(offset..offset + WIDTH).and_then(|to| to.first_chunk_mut()) {
+            *to = from;
         }
     }
 

@@ -178,38 +178,39 @@ impl Deep {
     pub fn parse(&self, record: &[u8], jiffies: Jiffies, socket: &mut Socket) -> Option<u32> {
         let netns = hash_walk::parse(record, &self.places, WANTED, socket)?;
         socket.cookie = cookie(u64_at(record, ADDRESS_AT)?, socket);
-        let value = |at: usize| u64_at(record, at).unwrap_or(0);
+        let value = Record(record);
         match u8_at(record, self.places.state)? {
-            STUB => (socket.timer, socket.timer_expires_ms) = (Timer::TimeWait, jiffies.ms_until(value(VALUES_AT))),
+            STUB => (socket.timer, socket.timer_expires_ms) = (Timer::TimeWait, jiffies.ms_until(value.at(VALUES_AT))),
             REQUEST => {
-                (socket.timer, socket.timer_expires_ms) = (Timer::On, jiffies.ms_until(value(VALUES_AT)));
-                socket.timer_retrans = value(VALUES_AT + 8) as u8;
+                (socket.timer, socket.timer_expires_ms) = (Timer::On, jiffies.ms_until(value.at(VALUES_AT)));
+                socket.timer_retrans = value.at(VALUES_AT + 8) as u8;
             }
             _ => {
-                self.timer(&value, jiffies, socket);
-                socket.cgroup = Some(value(CGROUP_AT));
-                socket.skmem = Some(self.memory(&value));
-                socket.info = Some(self.info(&value, jiffies, socket.state));
+                self.timer(value, jiffies, socket);
+                socket.cgroup = Some(value.at(CGROUP_AT));
+                socket.skmem = Some(self.memory(value));
+                let info = socket.info.insert(TcpInfo::new(&[0; INFO_BYTES]));
+                self.tell(value, jiffies, socket.state, info);
             }
         }
         Some(netns)
     }
 
-    fn timer(&self, value: &dyn Fn(usize) -> u64, jiffies: Jiffies, socket: &mut Socket) {
+    fn timer(&self, value: Record<'_>, jiffies: Jiffies, socket: &mut Socket) {
         // ICSK_TIME_*, include/net/inet_connection_sock.h.
-        let (timer, retrans, expires) = match value(self.at.pending) as u8 {
+        let (timer, retrans, expires) = match value.at(self.at.pending) as u8 {
             1 | 5 | 6 => (Timer::On, self.at.retransmits, self.at.retransmit_expires),
             3 => (Timer::Persist, self.at.probes_out, self.at.retransmit_expires),
-            _ if value(self.at.keepalive[0]) != 0 => (Timer::Keepalive, self.at.probes_out, self.at.keepalive[1]),
+            _ if value.at(self.at.keepalive[0]) != 0 => (Timer::Keepalive, self.at.probes_out, self.at.keepalive[1]),
             _ => return,
         };
-        (socket.timer, socket.timer_retrans) = (timer, value(retrans) as u8);
-        socket.timer_expires_ms = jiffies.ms_until(value(expires));
+        (socket.timer, socket.timer_retrans) = (timer, value.at(retrans) as u8);
+        socket.timer_expires_ms = jiffies.ms_until(value.at(expires));
     }
 
-    fn memory(&self, value: &dyn Fn(usize) -> u64) -> SkMem {
+    fn memory(&self, value: Record<'_>) -> SkMem {
         let [rmem, rcvbuf, wmem, sndbuf, forward, queued, options, backlog, drops] =
-            self.at.memory.map(|at| value(at) as u32);
+            self.at.memory.map(|at| value.at(at) as u32);
         SkMem {
             rmem_alloc_bytes: rmem,
             rcvbuf_bytes: rcvbuf,
@@ -224,10 +225,10 @@ impl Deep {
         }
     }
 
-    fn info(&self, value: &dyn Fn(usize) -> u64, jiffies: Jiffies, state: State) -> TcpInfo {
-        let mut info = TcpInfo::new(&[0; INFO_BYTES]);
+    /// Fills in what is told of `tcp_info`.
+    fn tell(&self, value: Record<'_>, jiffies: Jiffies, state: State, info: &mut TcpInfo) {
         for (at, turn, field) in &self.told {
-            let from = value(*at);
+            let from = value.at(*at);
             let low = u64::from(from as u32);
             let told = match turn {
                 Turn::Bits(64) => from,
@@ -243,20 +244,29 @@ impl Deep {
         for (field, told) in self.computed.iter().zip([state as u64, busy + rwnd + sndbuf, rwnd, sndbuf]) {
             info.put(field, told);
         }
-        info
     }
 
     /// `tcp_get_info_chrono_stats()`: the time of each kind, µs, with what the present one has lasted.
-    fn chrono(&self, value: &dyn Fn(usize) -> u64, jiffies: Jiffies) -> [u64; 3] {
+    fn chrono(&self, value: Record<'_>, jiffies: Jiffies) -> [u64; 3] {
         let [began, stat, kind] = self.at.chrono;
-        let running = value(kind) & 3;
-        let lasted = u64::from((jiffies.now as u32).wrapping_sub(value(began) as u32));
-        let counts = [value(stat) as u32, (value(stat) >> 32) as u32, value(SNDBUF_LIMITED_AT) as u32];
+        let running = value.at(kind) & 3;
+        let lasted = u64::from((jiffies.now as u32).wrapping_sub(value.at(began) as u32));
+        let counts = [value.at(stat) as u32, (value.at(stat) >> 32) as u32, value.at(SNDBUF_LIMITED_AT) as u32];
         let mut kind = 0;
         counts.map(|count| {
             kind += 1;
             jiffies.us(u64::from(count) + if kind == running { lasted } else { 0 })
         })
+    }
+}
+
+/// The values of a record by their places; there is none behind its end.
+#[derive(Clone, Copy)]
+struct Record<'a>(&'a [u8]);
+
+impl Record<'_> {
+    fn at(self, place: usize) -> u64 {
+        u64_at(self.0, place).unwrap_or(0)
     }
 }
 

@@ -29,6 +29,8 @@ pub const OWNER: u32 = 2;
 pub const NETNS: u32 = 4;
 /// See [`QUEUES`].
 pub const PROGRESS: u32 = 8;
+/// No record at all: the program counts the sockets of each state.
+pub const COUNTS: u32 = 16;
 
 /// Where the members of `struct sock_common` lie, bytes.
 #[derive(Clone, Copy, Debug, Default)]

@@ -8,8 +8,8 @@ use tcphealth_core::wire::deep_walk::{Deep, Jiffies};
 use tcphealth_core::wire::hash_walk::netns;
 
 use super::load::{self, Program};
-use super::memory::{Layout, Memory};
-use super::walk::{Walk, Want};
+use super::memory::Layout;
+use super::walk::{RECORDS_AT, Walk, Want};
 use crate::clock;
 
 const DIRECT: &[u8] = include_bytes!("../../bpf/deep-direct.o");
@@ -21,8 +21,6 @@ const FIELDS: [&str; 3] = [
     include_str!("../../bpf/deep.fields.h"),
 ];
 /// `struct shared` in bpf/walk.c.
-const JIFFIES_AT: usize = 424;
-const RECORDS_AT: usize = 432;
 const RECORDS: usize = 4_096;
 
 /// The loaded program.
@@ -47,7 +45,7 @@ impl DeepWalk {
         let program = Program { direct, by_call: BY_CALL, iterates: None };
         let (walk, _) = Walk::load_program(program, &fields, layout)?;
         // It has run once: a kernel whose clock is not understood tells times that are not either.
-        let clock = Jiffies::new(now(&walk.memory), clock::running_seconds()).ok_or(Absent::NotHere)?;
+        let clock = Jiffies::new(walk.jiffies(), clock::running_seconds()).ok_or(Absent::NotHere)?;
         let deep = Deep::new(walk.places, &values).ok_or(Absent::NotHere)?;
         Ok(Self { walk, deep, hz: clock.hz })
     }
@@ -88,12 +86,12 @@ impl DeepWalk {
         let states = states & !State::Listen.bit();
         let want = Want { states, parts: 0, everywhere };
         let (mut socket, deep, hz) = (Socket::default(), &self.deep, self.hz);
-        self.walk.records(want, &mut |record, memory| {
+        self.walk.records_ahead(want, &mut |record, now| {
             // Most of what is read may be of others: that is not looked into.
             if everywhere && !netns(record).is_some_and(wanted) {
                 return;
             }
-            let told = deep.parse(record, Jiffies { now: now(memory), hz }, &mut socket);
+            let told = deep.parse(record, Jiffies { now, hz }, &mut socket);
             if let Some(netns) = told
                 && states & socket.state.bit() != 0
             {
@@ -109,10 +107,6 @@ impl DeepWalk {
 /// The privilege, the kernel's type information, or a structure where it is expected is missing.
 pub fn try_deep_walk() -> Result<(), Absent> {
     DeepWalk::load().map(drop)
-}
-
-fn now(memory: &Memory) -> u64 {
-    memory.double_word(JIFFIES_AT)
 }
 
 #[cfg(test)]

@@ -10,7 +10,7 @@ use tcphealth_core::snapshot::Absent;
 use tcphealth_core::wire::btf::Btf;
 
 use super::load::{self, Program};
-use super::memory::{Layout, Memory};
+use super::memory::{Layout, Memory, Part};
 use super::{absent, syscall};
 
 const DIRECT: &[u8] = include_bytes!("../../bpf/holders-direct.o");
@@ -30,7 +30,7 @@ pub(crate) fn holders(each: &mut dyn FnMut(u32, u32)) -> Result<(), Absent> {
     let types = load::types()?;
     let btf = Btf::new(&types).map_err(|error| Absent::Failed(error.to_string()))?;
     let offsets = load::offsets(&btf, &load::fields(FIELDS))?;
-    let mut memory = Memory::create(LAYOUT)?;
+    let memory = Memory::create(LAYOUT)?;
     let iterates = Some(btf.function("bpf_iter_task").ok_or(Absent::NotHere)?);
     let program = Program { direct: DIRECT, by_call: BY_CALL, iterates }.load(&btf, &offsets, &memory)?;
     let mut tasks = syscall::iterate(&program).map_err(absent)?;
@@ -52,7 +52,8 @@ fn next(tasks: &mut File) -> Result<bool, Absent> {
 }
 
 fn hand_on(memory: &Memory, each: &mut dyn FnMut(u32, u32)) {
-    for record in memory.records(memory.word(COUNT_AT) as usize) {
+    let part = Part { end: memory.word(COUNT_AT) as usize, ..memory.part(0, 1) };
+    for record in memory.records(&part) {
         // The objects are little-endian: first comes the half of the inode's number that sock_diag tells.
         if let (Some(inode), Some(pid)) = (word(record, 0), word(record, 8)) {
             each(inode, pid);

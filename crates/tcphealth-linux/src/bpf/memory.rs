@@ -25,7 +25,21 @@ impl Layout {
     }
 }
 
-/// The memory, and the map that it belongs to. The kernel writes to it only while a program runs, which is while we wait for it.
+/// Some of the records. A run fills it, then they are read: whoever has it does either, and nobody else.
+#[derive(Debug)]
+pub(super) struct Part {
+    /// Its first record.
+    pub(super) first: usize,
+    /// The first that is no longer its own.
+    pub(super) last: usize,
+    /// The first that is not filled.
+    pub(super) end: usize,
+    /// The clock of jiffies when it was filled.
+    pub(super) jiffies: u64,
+}
+
+/// The memory, and the map that it belongs to. The kernel writes to it only while a program runs, which is while somebody waits
+/// for it who has the part that it fills.
 #[derive(Debug)]
 pub(super) struct Memory {
     at: NonNull<u8>,
@@ -35,6 +49,8 @@ pub(super) struct Memory {
 
 // SAFETY: the memory belongs to this value alone and to no thread.
 unsafe impl Send for Memory {}
+// SAFETY: the words in front are those of the one thread that runs the program, and a record is that of whoever has its part.
+unsafe impl Sync for Memory {}
 
 impl Memory {
     /// New, all zero.
@@ -56,9 +72,11 @@ impl Memory {
         self.map.as_fd()
     }
 
-    /// How many records there is room for.
-    pub(super) fn room(&self) -> usize {
-        self.layout.records
+    /// One of so many equal parts.
+    pub(super) fn part(&self, number: usize, of: usize) -> Part {
+        let records = self.layout.records / of;
+        let first = number * records;
+        Part { first, last: first + records, end: first, jiffies: 0 }
     }
 
     /// A word in front of the records.
@@ -74,17 +92,18 @@ impl Memory {
     }
 
     /// Writes one.
-    pub(super) fn put(&mut self, at: usize, word: u32) {
+    pub(super) fn put(&self, at: usize, word: u32) {
         debug_assert!(at + 4 <= self.layout.records_at);
         // SAFETY: inside the mapping, and aligned as all our offsets are.
         unsafe { self.at.add(at).cast::<u32>().write_volatile(word) }
     }
 
-    /// The first `count` records.
-    pub(super) fn records(&self, count: usize) -> std::slice::ChunksExact<'_, u8> {
-        let bytes = count.min(self.layout.records) * self.layout.record_bytes;
-        // SAFETY: inside the mapping, and nothing writes to it as long as it is borrowed: a run needs it exclusively.
-        let records = unsafe { std::slice::from_raw_parts(self.at.add(self.layout.records_at).as_ptr(), bytes) };
+    /// What a part was filled with.
+    pub(super) fn records<'a>(&'a self, part: &'a Part) -> std::slice::ChunksExact<'a, u8> {
+        let (first, end) = (part.first.min(self.layout.records), part.end.min(self.layout.records));
+        let (at, bytes) = (first * self.layout.record_bytes, end.saturating_sub(first) * self.layout.record_bytes);
+        // SAFETY: inside the mapping, and nothing writes to it as long as the part is borrowed: a run needs it exclusively.
+        let records = unsafe { std::slice::from_raw_parts(self.at.add(self.layout.records_at + at).as_ptr(), bytes) };
         records.chunks_exact(self.layout.record_bytes)
     }
 }

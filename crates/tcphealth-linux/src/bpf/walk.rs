@@ -5,14 +5,17 @@
 
 use std::fs::File;
 use std::os::fd::{AsFd, OwnedFd};
+use std::panic;
+use std::sync::mpsc;
+use std::thread;
 
 use nix::fcntl::Flock;
-use tcphealth_core::snapshot::{Absent, Socket, State};
+use tcphealth_core::snapshot::{Absent, Socket, State, StateCounts};
 use tcphealth_core::wire::btf::Btf;
-use tcphealth_core::wire::hash_walk::{COMMON_BYTES, NETNS, Places, RECORD_BYTES, parse};
+use tcphealth_core::wire::hash_walk::{COMMON_BYTES, COUNTS, NETNS, Places, RECORD_BYTES, parse};
 
 use super::load::{self, Program};
-use super::memory::{Layout, Memory};
+use super::memory::{Layout, Memory, Part};
 use super::pin::{self, Pinned};
 use super::{absent, syscall};
 
@@ -21,9 +24,12 @@ const BY_CALL: &[u8] = include_bytes!("../../bpf/walk.o");
 const FIELDS: &str = include_str!("../../bpf/walk.fields.h");
 
 /// `struct shared` in bpf/walk.c.
-const LAYOUT: Layout = Layout { records_at: 424, records: 16_384, record_bytes: RECORD_BYTES };
-const HEAD_AT: usize = 40;
-const PLACES_AT: usize = 264;
+const LAYOUT: Layout = Layout { records_at: RECORDS_AT, records: 16_384, record_bytes: RECORD_BYTES };
+const HEAD_AT: usize = 48;
+const PLACES_AT: usize = 400;
+const COUNTS_AT: usize = 560;
+const JIFFIES_AT: usize = 624;
+pub(super) const RECORDS_AT: usize = 632;
 /// Buckets of a run: 0.2 to 0.4 ms, for a kernel without preemption cannot interrupt it.
 const CHUNK: u32 = 512;
 /// Runs over the same buckets before a table that does not stand still is taken as it is.
@@ -39,6 +45,8 @@ pub(crate) struct Want {
     pub(crate) everywhere: bool,
 }
 
+const NOTHING: Want = Want { states: 0, parts: 0, everywhere: false };
+
 impl Want {
     fn wanted(self) -> u32 {
         self.parts | if self.everywhere { NETNS } else { 0 }
@@ -49,7 +57,7 @@ impl Want {
 #[derive(Debug)]
 pub(crate) struct Walk {
     program: OwnedFd,
-    pub(super) memory: Memory,
+    memory: Memory,
     pub(super) places: Places,
     /// The right to use what is pinned.
     _lock: Option<Flock<File>>,
@@ -72,7 +80,7 @@ impl Walk {
     /// The one that reads directly, where it is given and the kernel takes it.
     fn load_either(direct: &[u8]) -> Result<Self, Absent> {
         let program = Program { direct, by_call: BY_CALL, iterates: None };
-        let (mut walk, offsets) = Self::load_program(program, &load::fields(FIELDS), LAYOUT)?;
+        let (walk, offsets) = Self::load_program(program, &load::fields(FIELDS), LAYOUT)?;
         for (number, offset) in offsets.into_iter().enumerate() {
             walk.memory.put(PLACES_AT + 4 * number, offset);
         }
@@ -91,7 +99,7 @@ impl Walk {
         let places = places(fields, &offsets).ok_or(Absent::NotHere)?;
         let memory = Memory::create(layout)?;
         let program = program.load(&btf, &offsets, &memory)?;
-        let mut walk = Self { program, memory, places, _lock: None };
+        let walk = Self { program, memory, places, _lock: None };
         walk.prove()?;
         Ok((walk, offsets))
     }
@@ -103,10 +111,9 @@ impl Walk {
     }
 
     /// Takes a first step: a kernel whose tables are not where they are expected has none whose size is a power of two.
-    fn prove(&mut self) -> Result<(), Absent> {
-        let nothing = Want { states: 0, parts: 0, everywhere: false };
+    fn prove(&self) -> Result<(), Absent> {
         for listeners in [false, true] {
-            let ran = self.run(listeners, nothing, 0, 1)?;
+            let ran = self.run(listeners, NOTHING, [0, 1], &mut self.memory.part(0, 1))?;
             if !ran.finished || !ran.buckets.is_power_of_two() {
                 return Err(Absent::NotHere);
             }
@@ -118,7 +125,7 @@ impl Walk {
     /// not stand still.
     pub(crate) fn visit(&mut self, want: Want, each: &mut dyn FnMut(&Socket, u32)) -> Result<bool, Absent> {
         let (mut socket, places) = (Socket::default(), self.places);
-        self.records(want, &mut |record, _| {
+        self.records(want, &mut |record| {
             if let Some(netns) = parse(record, &places, want.wanted(), &mut socket)
                 && want.states & socket.state.bit() != 0
             {
@@ -127,64 +134,137 @@ impl Walk {
         })
     }
 
-    /// Hands on the records, each with the memory that it was read together with.
-    pub(super) fn records(&mut self, want: Want, each: &mut dyn FnMut(&[u8], &Memory)) -> Result<bool, Absent> {
-        let mut interrupted = false;
-        if want.states & State::Listen.bit() != 0 {
-            interrupted |= self.table(true, want, each)?;
+    /// How many sockets are in each of these states; nothing else of them is read.
+    pub(crate) fn counts(&mut self, states: u32) -> Result<StateCounts, Absent> {
+        let (mut counts, mut part) = (StateCounts::default(), self.memory.part(0, 1));
+        let mut steps = Steps::new(Want { states, parts: COUNTS, everywhere: false });
+        while steps.next(self, &mut part)? {
+            // The kernel's number of a request for a connection is 12.
+            for (number, state) in (1..=12).filter_map(|number| Some((number, State::from_kernel(number)?))) {
+                let sockets = self.memory.word(COUNTS_AT + 4 * usize::from(number));
+                if states & state.bit() != 0 {
+                    counts.set(state, counts.get(state) + sockets);
+                }
+            }
         }
-        if want.states & !State::Listen.bit() != 0 {
-            interrupted |= self.table(false, want, each)?;
+        Ok(counts)
+    }
+
+    /// Hands on the records. The answer tells whether some buckets would not stand still.
+    fn records(&mut self, want: Want, each: &mut dyn FnMut(&[u8])) -> Result<bool, Absent> {
+        let (mut steps, mut part) = (Steps::new(want), self.memory.part(0, 1));
+        while steps.next(self, &mut part)? {
+            self.memory.records(&part).for_each(&mut *each);
         }
-        Ok(interrupted)
+        Ok(steps.interrupted)
+    }
+
+    /// The same, each with the clock of jiffies, while a thread reads the next ones: where both take about as long, that is half
+    /// the time.
+    pub(super) fn records_ahead(&mut self, want: Want, each: &mut dyn FnMut(&[u8], u64)) -> Result<bool, Absent> {
+        let (give_back, empty) = mpsc::channel();
+        let (hand_over, full) = mpsc::channel();
+        for half in 0..2 {
+            give_back.send(self.memory.part(half, 2)).expect("we hold the other end");
+        }
+        let walk = &*self;
+        let reads = move || {
+            let mut steps = Steps::new(want);
+            while let Ok(mut part) = empty.recv() {
+                // Nobody takes it when `each` has panicked.
+                if !steps.next(walk, &mut part)? || hand_over.send(part).is_err() {
+                    break;
+                }
+            }
+            Ok(steps.interrupted)
+        };
+        thread::scope(|scope| {
+            let reader = thread::Builder::new().spawn_scoped(scope, reads);
+            let reader = reader.map_err(|error| Absent::Failed(error.to_string()))?;
+            for part in full {
+                walk.memory.records(&part).for_each(|record| each(record, part.jiffies));
+                // The reader wants no more of them after the last.
+                let _ = give_back.send(part);
+            }
+            reader.join().unwrap_or_else(|panic| panic::resume_unwind(panic))
+        })
+    }
+
+    /// The kernel's clock when the program last ran, if it is the deep one.
+    pub(super) fn jiffies(&self) -> u64 {
+        self.memory.double_word(JIFFIES_AT)
     }
 
     /// Where in the kernel's memory the connections of the calling thread's namespace are: namespaces that share a table share this.
     pub(super) fn head(&mut self) -> Result<u64, Absent> {
-        self.run(false, Want { states: 0, parts: 0, everywhere: false }, 0, 0)?;
+        self.run(false, NOTHING, [0, 0], &mut self.memory.part(0, 1))?;
         Ok(self.memory.double_word(HEAD_AT))
     }
 
-    fn table(&mut self, listeners: bool, want: Want, each: &mut dyn FnMut(&[u8], &Memory)) -> Result<bool, Absent> {
-        let (mut bucket, mut chunk, mut tries, mut interrupted) = (0, CHUNK, 0, false);
+    /// Fills a part of the records with these buckets. One thread at a time does this.
+    fn run(&self, listeners: bool, want: Want, [begin, end]: [u32; 2], part: &mut Part) -> Result<Ran, Absent> {
+        let all = u32::from(want.everywhere);
+        let request = [u32::from(listeners), begin, end, want.wanted(), kernel_states(want.states), all];
+        for (number, word) in request.into_iter().enumerate() {
+            self.memory.put(number * 4, word);
+        }
+        self.memory.put(40, part.first as u32);
+        self.memory.put(44, part.last as u32);
+        if syscall::run(self.program.as_fd()).map_err(absent)? != 0 {
+            return Err(Absent::NotHere);
+        }
+        let [buckets, count, broken, finished] = [24, 28, 32, 36].map(|at| self.memory.word(at));
+        part.end = count as usize;
+        part.jiffies = self.jiffies();
+        Ok(Ran { buckets, broken: broken > 0, finished: finished != 0 && part.end < part.last })
+    }
+}
+
+/// A walk under way: first over the listeners, then over all others, as far as they are wanted.
+struct Steps {
+    want: Want,
+    listeners: bool,
+    /// The next bucket, and how many there are.
+    bucket: u32,
+    buckets: u32,
+    chunk: u32,
+    interrupted: bool,
+}
+
+impl Steps {
+    fn new(want: Want) -> Self {
+        let listeners = want.states & State::Listen.bit() != 0;
+        Self { want, listeners, bucket: 0, buckets: u32::MAX, chunk: CHUNK, interrupted: false }
+    }
+
+    /// Fills the part with the next buckets; false when there are none.
+    fn next(&mut self, walk: &Walk, part: &mut Part) -> Result<bool, Absent> {
+        if self.listeners && self.bucket >= self.buckets {
+            (self.listeners, self.bucket, self.buckets) = (false, 0, u32::MAX);
+        }
+        let nothing = !self.listeners && self.want.states & !State::Listen.bit() == 0;
+        if nothing || self.bucket >= self.buckets {
+            return Ok(false);
+        }
+        let mut tries = 0;
         loop {
-            let ran = self.run(listeners, want, bucket, bucket.saturating_add(chunk))?;
+            let end = self.bucket.saturating_add(self.chunk);
+            let ran = walk.run(self.listeners, self.want, [self.bucket, end], part)?;
             if !ran.finished {
                 // More sockets than there is room for: fewer buckets at once.
-                chunk /= 2;
-                if chunk == 0 {
+                self.chunk /= 2;
+                if self.chunk == 0 {
                     return Err(Absent::Failed("a chain of sockets without an end".to_owned()));
                 }
                 continue;
             }
             tries += 1;
-            if ran.broken && tries <= RETRIES {
-                continue;
-            }
-            interrupted |= ran.broken;
-            for record in self.memory.records(ran.count) {
-                each(record, &self.memory);
-            }
-            bucket = bucket.saturating_add(chunk);
-            tries = 0;
-            if bucket >= ran.buckets {
-                return Ok(interrupted);
+            if !ran.broken || tries > RETRIES {
+                self.interrupted |= ran.broken;
+                (self.bucket, self.buckets) = (end, ran.buckets);
+                return Ok(true);
             }
         }
-    }
-
-    fn run(&mut self, listeners: bool, want: Want, begin: u32, end: u32) -> Result<Ran, Absent> {
-        let request =
-            [u32::from(listeners), begin, end, want.wanted(), kernel_states(want.states), u32::from(want.everywhere)];
-        for (number, word) in request.into_iter().enumerate() {
-            self.memory.put(number * 4, word);
-        }
-        if syscall::run(self.program.as_fd()).map_err(absent)? != 0 {
-            return Err(Absent::NotHere);
-        }
-        let [buckets, count, broken, finished] = [24, 28, 32, 36].map(|at| self.memory.word(at));
-        let finished = finished != 0 && (count as usize) < self.memory.room();
-        Ok(Ran { buckets, count: count as usize, broken: broken > 0, finished })
     }
 }
 
@@ -208,7 +288,6 @@ pub fn pin() -> Result<(), Absent> {
 /// How a run ended.
 struct Ran {
     buckets: u32,
-    count: usize,
     broken: bool,
     finished: bool,
 }

@@ -8,7 +8,7 @@ use tcphealth_core::format::wrap;
 use tcphealth_core::snapshot::{State, StateCounts};
 use tcphealth_core::words::Lang;
 use tcphealth_core::{say, text};
-use tcphealth_linux::{Brief, Host};
+use tcphealth_linux::Host;
 
 use super::{check, sockets};
 use crate::args::{StatesArgs, TextOrJson};
@@ -70,9 +70,7 @@ fn counted(args: &StatesArgs, lang: Lang) -> anyhow::Result<(StateCounts, u64)> 
 
 fn count(host: &mut Host) -> anyhow::Result<StateCounts> {
     let states = State::ALL.iter().fold(0, |mask, state| mask | state.bit());
-    let want = Brief::of(states);
-    let counts = host.in_brief(want, &mut |counts: &mut StateCounts, socket| counts.add(socket.state));
-    Ok(counts.map_err(|absent| sockets::unread(&absent))?)
+    Ok(host.state_counts(states).map_err(|absent| sockets::unread(&absent))?)
 }
 
 fn recorded(args: &StatesArgs, when: When) -> anyhow::Result<(StateCounts, u64)> {

@@ -138,8 +138,12 @@ fn sees_what_sock_diag_sees(walk: &mut Walk) {
     ];
     assert_eq!(states, BTreeMap::from(expected));
     assert_same(&walked, &told);
+    let counts = walk.counts(ALL_STATES).unwrap();
     for state in State::ALL {
         assert_same(&by_walk(walk, state.bit()), &by_netlink(state.bit()));
+        let count = states.get(&state).map_or(0, |count| *count as u32);
+        let alone = walk.counts(state.bit()).unwrap();
+        assert_eq!((counts.get(state), alone.get(state), alone.total()), (count, count, count), "{state}");
     }
     drop(held);
 }

@@ -1,12 +1,12 @@
 //! Sockets counted by what they have in common.
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::{HashMap, HashSet};
 use std::io::Write;
 use std::net::IpAddr;
 
 use serde_json::{Map, Value, json};
 use tcphealth_core::format::{pad, width};
-use tcphealth_core::snapshot::{Endpoint, Socket, State};
+use tcphealth_core::snapshot::{Endpoint, Quick, Socket, State};
 use tcphealth_core::text;
 use tcphealth_core::words::Lang;
 use tcphealth_linux::{Brief, Host, Namespace, Namespaces};
@@ -208,7 +208,7 @@ fn sort(groups: &mut Groups, column: Option<Column>) {
 }
 
 /// What sockets of one group have in common, as it stands in a socket or in the answers about it.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub(super) enum Common<'a> {
     State(State),
     Process(Option<(u32, &'a str)>),
@@ -269,11 +269,27 @@ impl Keys {
         Ok(keys)
     }
 
+    /// Counts by state alone, which does not take a look at each socket; `None` when more is asked for.
+    fn count_states(table: &mut Reader<'_>, filter: &Filter) -> anyhow::Result<Option<Groups>> {
+        if table.args.by != [By::State] || !told(table.args).is_empty() || !filter.is_by_state() {
+            return Ok(None);
+        }
+        let counts = table.host.state_counts(filter.states).map_err(|absent| unread(&absent))?;
+        let groups = State::ALL.into_iter().filter(|state| counts.get(*state) > 0).map(|state| {
+            let sums = Sums { sockets: counts.get(state).into(), ..Sums::default() };
+            (vec![state.name().to_owned()], sums)
+        });
+        Ok(Some(groups.collect()))
+    }
+
     /// Counts while the sockets are read, and names the groups at the end: a socket costs a search, and no text.
     fn count(&self, table: &mut Reader<'_>, filter: &Filter) -> anyhow::Result<Groups> {
+        if let Some(groups) = Self::count_states(table, filter)? {
+            return Ok(groups);
+        }
         let mut key = Vec::with_capacity(table.args.by.len());
         let by = &table.args.by;
-        let groups = table.read(filter, &mut |groups: &mut BTreeMap<Vec<Common<'_>>, Sums>, socket, netns| {
+        let groups = table.read(filter, &mut |groups: &mut HashMap<Vec<Common<'_>>, Sums, Quick>, socket, netns| {
             key.clear();
             key.extend(by.iter().map(|by| self.of(*by, socket, netns)));
             match groups.get_mut(&key) {
@@ -281,6 +297,8 @@ impl Keys {
                 None => groups.entry(key.clone()).or_default().add(socket),
             }
         })?;
+        let mut groups: Vec<_> = groups.into_iter().collect();
+        groups.sort_unstable_by(|(a, _), (b, _)| a.cmp(b));
         let named = |key: Vec<Common<'_>>| key.iter().map(|common| table.name(common)).collect();
         Ok(groups.into_iter().map(|(key, sums)| (named(key), sums)).collect())
     }
