@@ -52,7 +52,7 @@ pub struct Entry {
 /// What the catalogue knows of a counter; `None` when nobody has described it yet.
 ///
 /// `dev.eth0.rx_drop` is described as `dev.*.rx_drop`, `qdisc.eth0.fq.drops` as `qdisc.*.drops`, `softnet.cpu3.dropped` as
-/// `softnet.dropped`.
+/// `softnet.dropped`, `event.connect.ETIMEDOUT` as `event.connect.*`.
 pub fn entry(name: &str) -> Option<&'static Entry> {
     let general = general(name);
     entries().find(|entry| entry.counter.0 == general)
@@ -63,6 +63,11 @@ fn general(name: &str) -> String {
     for many in ["dev.", "qdisc."] {
         if let Some((_, column)) = parts(many) {
             return format!("{many}*.{column}");
+        }
+    }
+    for many in ["event.change.", "event.connect.", "event.reset_sent."] {
+        if name.starts_with(many) {
+            return format!("{many}*");
         }
     }
     parts("softnet.cpu").map_or_else(|| name.to_owned(), |(_, column)| format!("softnet.{column}"))
@@ -92,6 +97,7 @@ mod tests {
         let unit = |name| entry(name).map(|entry| (entry.counter.0, entry.unit));
         assert_eq!(unit("dev.eth0.100.rx_drop"), Some(("dev.*.rx_drop", "packets")));
         assert_eq!(unit("qdisc.eth0.100.fq_codel.drops"), Some(("qdisc.*.drops", "packets")));
+        assert_eq!(unit("event.connect.ETIMEDOUT"), Some(("event.connect.*", "connects")));
         assert_eq!(unit("softnet.cpu12.dropped"), Some(("softnet.dropped", "packets")));
         assert_eq!(unit("Tcp.RetransSegs"), Some(("Tcp.RetransSegs", "segments")));
         assert_eq!(unit("Tcp.Nonsense"), None);

@@ -13,7 +13,7 @@ use tcphealth_core::snapshot::{
 use tcphealth_core::wire::hash_walk::{OWNER, PROGRESS, QUEUES};
 use tcphealth_core::wire::sock_diag::{Code, Family, INFO};
 
-use crate::bpf::{DeepWalk, Walk, Want, is_pinned};
+use crate::bpf::{DeepWalk, Events, Walk, Want, is_pinned};
 use crate::counters::Tables;
 use crate::links::Links;
 use crate::netns::Namespace;
@@ -71,6 +71,8 @@ pub struct Host {
     rounds: Option<u32>,
     /// Whether windows have the kernel's events counted.
     counts_events: bool,
+    /// What counts events from look to look, once it was asked for; `None` also where that is not permitted.
+    events: Option<Events>,
     /// The program that walks the kernel's tables, or why there is none; `None` as long as it was not needed.
     walk: Option<Result<Walk, Absent>>,
     /// Why the program failed that had been loaded.
@@ -185,6 +187,13 @@ impl Host {
         self
     }
 
+    /// With the kernel's events among the counters of each look, where that is permitted: counted from now on, in the namespace of
+    /// the calling thread.
+    pub fn with_events(mut self) -> Self {
+        self.events = Events::counting(netns::own_inode()).ok();
+        self
+    }
+
     /// Whether it has that leave.
     pub fn counts_events(&self) -> bool {
         self.counts_events
@@ -199,6 +208,7 @@ impl Host {
             before_ns: None,
             rounds: None,
             counts_events: false,
+            events: None,
             walk: None,
             walk_failed: None,
             walker: None,
@@ -250,6 +260,7 @@ impl Host {
         let interfaces = self.links.read(&mut self.source, self.sys);
         let mut counters = self.counters();
         counters.tables.push(qdiscs::read(&mut self.source, interfaces.as_deref().unwrap_or_default()));
+        counters.tables.extend(self.events.as_ref().map(Events::table));
         Ok(Begun { identity, sysctls, interfaces, counters })
     }
 

@@ -84,3 +84,28 @@ fn who_opened_and_who_failed_is_named_and_said_again() {
         assert!(failed > made / 3.0 && failed <= made, "{failed} of {made}: {refused}");
     });
 }
+
+#[test]
+fn a_recording_holds_the_counts_of_events_and_a_moment_of_it_tells_them() {
+    in_netns(|| {
+        let directory = tempfile::tempdir().unwrap();
+        let store = directory.path().join("store").display().to_string();
+        let nobody = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+        let recorder = Command::new(env!("CARGO_BIN_EXE_tcphealth"))
+            .args(["record", "--once", "--census", "6s", "--store", &store])
+            .spawn();
+        // The first look takes its time on a busy machine.
+        sleep(Duration::from_secs(3));
+        (0..15).for_each(|_| drop(TcpStream::connect(nobody).unwrap_err()));
+        assert!(recorder.unwrap().wait().unwrap().success());
+        let output = tcphealth(&["check", "--from", &store, "--at", "now"]).output().unwrap();
+        let report: Value = serde_json::from_slice(&output.stdout).unwrap();
+        let refused = finding(&report, "connect-refused");
+        let list = refused["evidence"].as_array().unwrap();
+        if !list.iter().any(|one| one["source"] == "tracepoints") {
+            assert!(std::env::var_os("TCPHEALTH_ALL_TESTS").is_none(), "{report}");
+            return println!("not run: needs CAP_BPF and CAP_PERFMON");
+        }
+        assert_eq!(evidence(refused, "event.connect.ECONNREFUSED") as u64, 15, "{refused}");
+    });
+}

@@ -35,6 +35,7 @@ const TABLES: &[&[Entry]] = &[
     host::SOCKSTAT_HOST,
     host::INTERFACES,
     host::QDISCS,
+    host::EVENTS,
     host::SOFTNET,
     host::SOFTNET_NOW,
     host::CONNTRACK,

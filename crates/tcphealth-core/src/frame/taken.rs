@@ -245,7 +245,11 @@ pub fn counters<'a>(leaves: impl IntoIterator<Item = (&'a str, &'a str, Leaf)>) 
         }
     }
     let table = |(file, (names, values, absent))| Table {
-        file: Table::FILES.into_iter().chain([Table::QDISCS]).find(|known| *known == file).unwrap_or("recorded"),
+        file: Table::FILES
+            .into_iter()
+            .chain([Table::QDISCS, Table::EVENTS])
+            .find(|known| *known == file)
+            .unwrap_or("recorded"),
         names: Arc::new(Names::new(names)),
         values,
         read_ns: 0,

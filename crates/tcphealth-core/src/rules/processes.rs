@@ -60,8 +60,27 @@ pub(super) fn sharpened(window: &Window, rule: &Rule, verdict: Verdict) -> Verdi
         (Some(tally), Some(matter), Verdict::Findings(list)) => {
             Verdict::Findings(list.into_iter().map(|finding| sharpen(tally, matter, finding)).collect())
         }
+        (None, Some(matter), Verdict::Findings(list)) => {
+            Verdict::Findings(list.into_iter().map(|finding| recorded(window, matter, finding)).collect())
+        }
         (_, _, verdict) => verdict,
     }
+}
+
+/// Of events that were counted alone, as a recorder does, the growth in the window: of the whole namespace.
+fn recorded(window: &Window, matter: Matter, finding: Finding) -> Finding {
+    let (kinds, unit): (&[&str], _) = match matter {
+        Matter::Opening => (&["event.connect."], "connects"),
+        Matter::CloseWait => (&["event.change.ESTABLISHED.CLOSE_WAIT", "event.change.CLOSE_WAIT."], "sockets"),
+        Matter::Failing => (&["event.connect.", "event.retransmit_syn"], "events"),
+        Matter::Resets => (&["event.reset_"], "segments"),
+    };
+    let counters = window.last().counters.iter().map(|(name, _)| name);
+    let named = counters.filter(|name| kinds.iter().any(|kind| name.starts_with(kind)));
+    let grown = named.filter_map(|name| Some((name, window.delta_named(name).filter(|count| *count > 0)?)));
+    grown.fold(finding, |finding, (name, count)| {
+        finding.evidence(name, (count as f64, unit), "netns, window", "tracepoints")
+    })
 }
 
 fn sharpen(tally: &Tally, matter: Matter, finding: Finding) -> Finding {
@@ -267,7 +286,7 @@ fn owner(one: &ProcessTally) -> Owner {
 }
 
 fn failure(one: &ProcessTally) -> String {
-    one.failed.map(|failed| failed.to_string()).unwrap_or_default()
+    one.failed.map(Attempt::name).unwrap_or_default()
 }
 
 fn resets(tally: &Tally, finding: Finding) -> Finding {
@@ -432,6 +451,20 @@ pub(super) mod tests {
         let mut two = tally();
         two.processes[3].failed = Some(refused);
         assert_eq!(failed_at(&two, address, refused), None);
+    }
+
+    #[test]
+    fn what_a_recorder_counted_is_told_of_the_namespace() {
+        let scene = Scene::new().grew("event.connect.ECONNREFUSED", 9).grew("event.connect.ETIMEDOUT", 0);
+        let example = scene.grew("event.reset_received", 5).build();
+        let of = |matter| {
+            let finding = Finding::new(Severity::Info, Subject::default(), Message::default());
+            let told = recorded(&example.window(), matter, finding).evidence;
+            told.into_iter().map(|one| (one.name, one.value as u64)).collect::<Vec<_>>()
+        };
+        assert_eq!(of(Matter::Failing), [("event.connect.ECONNREFUSED".to_owned(), 9)]);
+        assert_eq!(of(Matter::Resets), [("event.reset_received".to_owned(), 5)]);
+        assert!(of(Matter::CloseWait).is_empty());
     }
 
     #[test]

@@ -61,6 +61,8 @@ impl Table {
     ];
     /// The table of the queues of the interfaces, which rtnetlink answers.
     pub const QDISCS: &'static str = "netlink/qdiscs";
+    /// The table of the events that programs at the tracepoints count, from when they began to.
+    pub const EVENTS: &'static str = "tracepoints";
 
     /// The value of a name, if this table has it.
     pub fn get(&self, name: &str) -> Option<u64> {

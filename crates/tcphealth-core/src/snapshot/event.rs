@@ -1,7 +1,6 @@
 //! What happened to a socket at one moment, as the kernel told it; and how often each thing happened.
 
 use std::collections::BTreeMap;
-use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
@@ -88,13 +87,15 @@ pub enum Attempt {
     GivenUp,
 }
 
-impl fmt::Display for Attempt {
+impl Attempt {
     /// The name of its errno where it has one.
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self::Failed(errno) = self else { return fmt::Debug::fmt(self, f) };
-        match ERRNOS.iter().find(|(number, _)| number == errno) {
-            Some((_, name)) => f.pad(name),
-            None => write!(f, "errno {errno}"),
+    pub fn name(self) -> String {
+        let known = |errno| ERRNOS.iter().find(|(number, _)| *number == errno);
+        match self {
+            Self::Failed(errno) => known(errno).map_or_else(|| format!("errno{errno}"), |(_, name)| (*name).to_owned()),
+            Self::Established => State::Established.name().to_owned(),
+            Self::Unsent => "Unsent".to_owned(),
+            Self::GivenUp => "GivenUp".to_owned(),
         }
     }
 }
@@ -214,7 +215,51 @@ pub struct EventCounts {
     pub overruns: u64,
 }
 
+/// The changes of state that TCP knows (RFC 9293 §3.3.2), as Linux makes them.
+const CHANGES: &[(State, &[State])] = &[
+    (State::Close, &[State::SynSent, State::Listen]),
+    (State::Listen, &[State::SynRecv, State::Close]),
+    (State::SynSent, &[State::Established, State::SynRecv, State::Close]),
+    (State::SynRecv, &[State::Established, State::FinWait1, State::Close]),
+    (State::Established, &[State::FinWait1, State::CloseWait, State::Close]),
+    (State::FinWait1, &[State::FinWait2, State::Closing, State::Close]),
+    (State::FinWait2, &[State::Close]),
+    (State::CloseWait, &[State::LastAck, State::Close]),
+    (State::LastAck, &[State::Close]),
+    (State::Closing, &[State::Close]),
+];
+
 impl EventCounts {
+    /// The counts as counters with names, those of what is usual also when they are 0, so that they have a growth; the words tell
+    /// the reasons of resets.
+    pub fn columns(&self, reasons: &BTreeMap<u32, String>) -> BTreeMap<String, u64> {
+        let change = |from: State, to: State| format!("event.change.{from}.{to}");
+        let usual = CHANGES.iter().flat_map(|(from, all)| all.iter().map(move |to| (*from, *to)));
+        let mut all: BTreeMap<String, u64> = usual.map(|(from, to)| (change(from, to), 0)).collect();
+        all.extend(self.states.iter().map(|((from, to), count)| (change(*from, *to), *count)));
+        let others = [Attempt::Established, Attempt::Unsent, Attempt::GivenUp];
+        let failures = ERRNOS.iter().map(|(errno, _)| Attempt::Failed(*errno));
+        let known = others.into_iter().chain(failures).map(|attempt| (attempt, 0));
+        for (attempt, count) in known.chain(self.attempts.iter().map(|(attempt, count)| (*attempt, *count))) {
+            *all.entry(format!("event.connect.{}", attempt.name())).or_default() += count;
+        }
+        let sent =
+            reasons.keys().map(|reason| (*reason, 0)).chain(self.resets_sent.iter().map(|(r, count)| (*r, *count)));
+        for (reason, count) in sent {
+            let word = reasons.get(&reason).cloned().unwrap_or_else(|| reason.to_string());
+            *all.entry(format!("event.reset_sent.{word}")).or_default() += count;
+        }
+        let single = [
+            ("event.reset_received", self.resets_received),
+            ("event.retransmit", self.retransmitted),
+            ("event.retransmit_syn", self.retransmitted_syn),
+            ("event.retransmit_synack", self.retransmitted_synack),
+            ("event.missed", self.missed),
+        ];
+        all.extend(single.map(|(name, count)| (name.to_owned(), count)));
+        all
+    }
+
     /// Connections that we opened, as `Tcp.ActiveOpens` counts them: a SYN left.
     pub fn active_opens(&self) -> u64 {
         let unsent = [Attempt::Unsent, Attempt::Failed(EADDRNOTAVAIL)];
@@ -298,6 +343,23 @@ mod tests {
         // Data both ways has set both clocks anew.
         let both_ways = info(&[(44, 10), (52, 20), (68, 345), (128, 9), (152, 1), (156, 5)]);
         assert_eq!(both_ways.map(|life| (life.lasted_ns, life.bytes_received)), Some((None, 9)));
+    }
+
+    #[test]
+    fn counts_are_columns_with_names_and_the_usual_ones_are_there_at_zero() {
+        let mut counts =
+            EventCounts { resets_sent: [(2, 5), (99, 1)].into(), resets_received: 7, ..EventCounts::default() };
+        counts.states.insert((State::Established, State::CloseWait), 4);
+        counts.attempts = [(Attempt::Failed(111), 3), (Attempt::Failed(77), 1)].into();
+        let columns = counts.columns(&[(2, "NO_SOCKET".to_owned())].into());
+        let of = |name: &str| columns.get(&format!("event.{name}")).copied();
+        assert_eq!([of("change.ESTABLISHED.CLOSE_WAIT"), of("change.LAST_ACK.CLOSE")], [Some(4), Some(0)]);
+        let connects =
+            ["ECONNREFUSED", "EADDRNOTAVAIL", "errno77", "ESTABLISHED"].map(|name| of(&format!("connect.{name}")));
+        assert_eq!(connects, [Some(3), Some(0), Some(1), Some(0)]);
+        let resets = [of("reset_sent.NO_SOCKET"), of("reset_sent.99"), of("reset_received"), of("missed")];
+        assert_eq!(resets, [Some(5), Some(1), Some(7), Some(0)]);
+        assert!(columns.keys().all(|name| crate::catalog::entry(name).is_some()));
     }
 
     #[test]

@@ -8,8 +8,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::os::fd::{AsFd, OwnedFd};
+use std::sync::Arc;
 
-use tcphealth_core::snapshot::{Absent, Event, EventCounts, PeerTally, ProcessTally, Tally};
+use tcphealth_core::snapshot::{Absent, Event, EventCounts, Names, PeerTally, ProcessTally, Table, Tally};
 use tcphealth_core::wire::btf::Btf;
 use tcphealth_core::wire::events::{COUNTERS, Kind, UNNAMED, counts, parse};
 use tcphealth_core::wire::tally::{self, COUNT_BYTES, DOING_BYTES, WHO_BYTES, WHOM_BYTES};
@@ -68,6 +69,9 @@ impl Reasons {
     }
 }
 
+/// What is counted where nobody chooses: all but dropped packets, of which there are many.
+const KINDS: [Kind; 5] = [Kind::State, Kind::Retransmit, Kind::RetransmitSynAck, Kind::ResetSent, Kind::ResetReceived];
+
 /// What is kept of events beside their counts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Keep {
@@ -123,13 +127,16 @@ impl Events {
         Self::keeping(if told { Keep::Each } else { Keep::Nothing }, netns, kinds)
     }
 
+    /// Counts what happens in the namespace with this inode, and keeps nothing but the counts; see [`Events::table`].
+    pub(crate) fn counting(netns: u64) -> Result<Self, Absent> {
+        Self::keeping(Keep::Nothing, netns, &KINDS.into())
+    }
+
     /// Counts what happens in the namespace with this inode, and adds it up by process and by peer; see [`Events::tally`].
     ///
     /// # Errors
     /// As [`Events::open`].
     pub fn adding_up(netns: u64) -> Result<Self, Absent> {
-        const KINDS: [Kind; 5] =
-            [Kind::State, Kind::Retransmit, Kind::RetransmitSynAck, Kind::ResetSent, Kind::ResetReceived];
         Self::keeping(Keep::Sums, netns, &KINDS.into())
     }
 
@@ -183,6 +190,12 @@ impl Events {
         let sum = |at: usize| self.counter(at);
         let missed = self.programs.iter().filter_map(|program| syscall::misses(program.as_fd()).ok()).sum();
         EventCounts { missed, ..counts(sum) }
+    }
+
+    /// The counts so far, as a table of counters.
+    pub(crate) fn table(&self) -> Table {
+        let (names, values): (Vec<String>, Vec<u64>) = self.counts().columns(&self.reasons.resets).into_iter().unzip();
+        Table { file: Table::EVENTS, names: Arc::new(Names::new(names)), values, read_ns: boot_ns(), absent: None }
     }
 
     fn counter(&self, at: usize) -> u64 {

@@ -42,7 +42,7 @@ pub(crate) fn run(args: &RecordArgs, speech: &Speech) -> anyhow::Result<ExitCode
     let directory = args.store.clone().unwrap_or_else(store::default_dir);
     let keep = Keep { days: args.max_days, bytes: args.max_bytes };
     let mut recorder = Recorder {
-        host: check::host(None, args.netns.as_deref(), None)?,
+        host: check::host(None, args.netns.as_deref(), None)?.with_events(),
         limits: config::limits()?,
         writer: Writer::new(&directory, keep)?,
         slots: Slots::default(),

@@ -79,6 +79,29 @@ rows! { QDISCS, Counter, Namespace;
         "드라이버가 받지 않아 qdisc가 되돌려 둔 패킷.";
 }
 
+rows! { EVENTS, Counter, Namespace;
+    "event.change.*", "sockets", "net/ipv4/af_inet.c inet_sk_set_state(), tracepoint inet_sock_set_state",
+        "How often a socket went from one state to another, old and new state in the name. Counted from when the recorder began.",
+        "소켓의 상태가 바뀐 횟수. 이름에 이전 상태와 새 상태가 들어 있다. 기록기가 시작한 때부터 센다.";
+    "event.connect.*", "connects", "net/ipv4/tcp_ipv4.c tcp_v4_connect(), tracepoint inet_sock_set_state",
+        "How connects came out: ESTABLISHED, an errno, Unsent (no SYN left), GivenUp (closed by the program). EADDRNOTAVAIL stands in no other counter.",
+        "connect의 결과: ESTABLISHED, errno, Unsent(SYN이 나가지 않음), GivenUp(프로그램이 먼저 닫음). EADDRNOTAVAIL은 다른 카운터에 없다.";
+    "event.reset_sent.*", "segments", "net/ipv4/tcp_ipv4.c tcp_v4_send_reset(), tcp_output.c tcp_send_active_reset(), tracepoint tcp_send_reset",
+        "Resets that this host sent, by the kernel's reason (include/net/rstreason.h).",
+        "이 호스트가 보낸 RST. 커널의 이유(include/net/rstreason.h)별로 센다.";
+    "event.reset_received", "segments", "net/ipv4/tcp_input.c tcp_reset(), tracepoint tcp_receive_reset",
+        "Resets that ended a connection of this host: Tcp.EstabResets also counts our own.",
+        "이 호스트의 연결을 끊은 RST. Tcp.EstabResets는 이쪽이 보낸 것까지 센다.";
+    "event.retransmit", "segments", "net/ipv4/tcp_output.c __tcp_retransmit_skb(), tracepoint tcp_retransmit_skb",
+        "Segments sent again that were no SYN.", "SYN이 아닌 재전송 세그먼트.";
+    "event.retransmit_syn", "segments", "net/ipv4/tcp_output.c __tcp_retransmit_skb(), tracepoint tcp_retransmit_skb",
+        "SYNs sent again: TCPSynRetrans also counts SYN-ACKs.", "재전송한 SYN. TCPSynRetrans는 SYN-ACK까지 센다.";
+    "event.retransmit_synack", "segments", "net/ipv4/tcp_output.c tcp_rtx_synack(), tracepoint tcp_retransmit_synack",
+        "SYN-ACKs sent again.", "재전송한 SYN-ACK.";
+    "event.missed", "events", "kernel/trace/bpf_trace.c, bpf_prog_info recursion_misses",
+        "Events that are in no sum: they interrupted the program that counts.", "세는 프로그램이 실행 중에 생겨 세지 못한 이벤트.";
+}
+
 rows! { SOFTNET, Counter, Host;
     "softnet.processed", "packets", "net/core/net-procfs.c softnet_seq_show(), column 1",
         "Packets taken from the cards and from the backlog, all CPUs together; softnet.cpu0.processed is the first CPU's.",
