@@ -202,6 +202,21 @@ fn times_are_local_or_utc_for_every_command() {
 }
 
 #[test]
+fn a_time_outside_a_recording_is_told_with_its_begin_or_end() {
+    let at = |time| String::from_utf8(run(&["check", "--from", &store(1), "--at", time]).stderr).expect("UTF-8");
+    let (early, late) = (at("2026-11-21 12:00"), at("2026-11-23 12:00"));
+    assert!(
+        early.ends_with("2026-11-21 12:00:00+00:00; the recording begins at 2026-11-22 15:49:37+00:00\n"),
+        "{early}"
+    );
+    assert!(late.ends_with("2026-11-23 12:00:00+00:00; the recording ends at 2026-11-22 15:49:49+00:00\n"), "{late}");
+    let words = ["replay", "--from", &store(1), "--at", "2026-11-22 15:50", "--until", "2026-11-22 15:49"];
+    let backwards = run(&words);
+    let said = String::from_utf8_lossy(&backwards.stderr).into_owned();
+    assert!(!backwards.status.success() && said.contains("--until is before --at"), "{said}");
+}
+
+#[test]
 fn every_command_says_that_nothing_was_recorded() {
     for (command, option) in BACK {
         // sar goes on to the end of the recording unless told otherwise: for it, a time behind that.

@@ -6,16 +6,20 @@ use std::process::ExitCode;
 use tcphealth_core::format::{cut, json_line};
 use tcphealth_core::report::{Report, Severity};
 use tcphealth_core::rules::History;
-use tcphealth_core::text;
+use tcphealth_core::{say, text};
 
 use crate::args::{ReplayArgs, TextOrJson};
 use crate::config;
-use crate::speech::{Speech, ignore_broken_pipe};
+use crate::speech::{Complaint, Speech, ignore_broken_pipe};
 use crate::store::{self, Past, Store};
 use crate::when::When;
 
 /// Prints from the first moment to the last.
 pub(crate) fn run(args: &ReplayArgs, speech: &Speech) -> anyhow::Result<ExitCode> {
+    if args.until < args.at {
+        let words = say! { en: "--until is before --at", ko: "--until이 --at보다 앞섬" };
+        return Err(Complaint(words).into());
+    }
     let store = Store::open(&args.from.clone().unwrap_or_else(store::default_dir))?;
     let (limits, mut history) = (config::limits()?, History::default());
     let step_us = i64::try_from(args.step.as_micros()).unwrap_or(i64::MAX).max(1);

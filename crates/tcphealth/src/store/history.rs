@@ -268,13 +268,25 @@ impl Store {
         };
         let before = looks.iter().rev().find(|at| **at < range.0).copied().or(before);
         let after = looks.iter().find(|at| **at > range.1).copied().or(after);
-        let shown = |at: Option<_>| at.map_or_else(|| "-".to_owned(), |at| When(at).shown());
-        let (begin, end) = (When(range.0).shown(), When(range.1).shown());
-        let words = say! {
-            en: "{place}: nothing was recorded at {at}; there is something until {before} and from {after}",
-            ko: "{place}: {at}에는 기록이 없음. {before}까지, 그리고 {after}부터 기록이 있음",
-            place = self.directory().display(), at = if begin == end { begin } else { format!("{begin} – {end}") },
-            before = shown(before), after = shown(after)
+        let shown = |at: i64| When(at).shown();
+        let (place, begin, end) = (self.directory().display(), shown(range.0), shown(range.1));
+        let at = if begin == end { begin } else { format!("{begin} – {end}") };
+        let words = match (before.map(shown), after.map(shown)) {
+            (Some(before), None) => say! {
+                en: "{place}: nothing was recorded at {at}; the recording ends at {before}",
+                ko: "{place}: {at}에는 기록이 없음. {before}까지 기록이 있음",
+                place = place, at = at, before = before
+            },
+            (None, Some(after)) => say! {
+                en: "{place}: nothing was recorded at {at}; the recording begins at {after}",
+                ko: "{place}: {at}에는 기록이 없음. {after}부터 기록이 있음",
+                place = place, at = at, after = after
+            },
+            (before, after) => say! {
+                en: "{place}: nothing was recorded at {at}; there is something until {before} and from {after}",
+                ko: "{place}: {at}에는 기록이 없음. {before}까지, 그리고 {after}부터 기록이 있음",
+                place = place, at = at, before = before.unwrap_or_default(), after = after.unwrap_or_default()
+            },
         };
         Complaint(words).into()
     }
