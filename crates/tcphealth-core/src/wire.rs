@@ -8,6 +8,7 @@ pub mod conntrack;
 pub mod deep_walk;
 pub mod events;
 pub mod hash_walk;
+pub mod kallsyms;
 pub mod net_dev;
 pub mod netlink;
 pub mod packet;

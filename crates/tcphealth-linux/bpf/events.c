@@ -16,6 +16,7 @@
 #define CPU_MASK SETTING(2)
 #define ARGUMENTS SETTING(3) // of this tracepoint on this kernel
 #define TALLIED SETTING(4) // whether sums by process and by peer are kept
+#define STACKED SETTING(5) // whether what was sent again or dropped is told with the calls that led there
 #define RING MAP(0)
 #define BIRTHS MAP(1)
 #define DOINGS MAP(2)
@@ -51,6 +52,13 @@ struct record {
     u64 bytes_acked, bytes_received;
     u32 srtt_us, total_retrans;
     u32 inode, uid;
+};
+
+#define STACK_DEPTH 24
+
+struct stacked {
+    struct record record;
+    u64 stack[STACK_DEPTH]; // return addresses, the innermost first; 0 behind the last
 };
 
 // On which side of a connection we are.
@@ -93,6 +101,7 @@ static long (*const update)(void *map, const void *key, const void *value, u64 f
 static long (*const delete)(void *map, const void *key) = (void *)3;
 static u32 (*const this_cpu)(void) = (void *)8;
 static u64 (*const boot_ns)(void) = (void *)125;
+static long (*const get_stack)(const void *context, void *to, u32 bytes, u64 flags) = (void *)67;
 static void *(*const reserve)(void *ring, u64 bytes, u64 flags) = (void *)131;
 static void (*const submit)(void *record, u64 flags) = (void *)132;
 static const void *(*const tcp_sock)(const void *sk) = (void *)137;
@@ -147,9 +156,9 @@ INLINE void set_ipv6(u32 *to, const void *from)
 }
 
 // A record with nothing in it but what it is; what is not known stays 0.
-INLINE struct record *new_record(enum kind kind, u32 number)
+INLINE struct record *new_record_of(u64 bytes, enum kind kind, u32 number)
 {
-    struct record *record = reserve(RING, sizeof(struct record), 0);
+    struct record *record = reserve(RING, bytes, 0);
     if (!record) {
         count(LOST + kind, 1);
         return 0;
@@ -160,6 +169,22 @@ INLINE struct record *new_record(enum kind kind, u32 number)
     record->at_ns = boot_ns();
     record->kind = kind;
     record->number = number;
+    return record;
+}
+
+INLINE struct record *new_record(enum kind kind, u32 number)
+{
+    return new_record_of(sizeof(struct record), kind, number);
+}
+
+// The same with the calls that led to this tracepoint, where that is asked for.
+INLINE struct record *new_record_here(const u64 *arguments, enum kind kind, u32 number)
+{
+    if (!STACKED)
+        return new_record(kind, number);
+    struct record *record = new_record_of(sizeof(struct stacked), kind, number);
+    if (record)
+        get_stack(arguments, ((struct stacked *)record)->stack, sizeof(u64) * STACK_DEPTH, 0);
     return record;
 }
 
@@ -461,7 +486,7 @@ PROGRAM(tcp_retransmit_skb)
     }
     if (!is_streamed(RETRANSMIT))
         return 0;
-    struct record *record = new_record(RETRANSMIT, segments);
+    struct record *record = new_record_here(arguments, RETRANSMIT, segments);
     if (!record)
         return 0;
     set_ends(record, sk);
@@ -633,7 +658,7 @@ PROGRAM(kfree_skb)
     count(DROPS + (reason < 255 ? reason : 255), 1);
     if (!is_streamed(DROP))
         return 0;
-    struct record *record = new_record(DROP, reason);
+    struct record *record = new_record_here(arguments, DROP, reason);
     if (!record)
         return 0;
     record->from = record->to = CLOSE;

@@ -107,5 +107,5 @@ fn reset(packet: &Packet) -> Event {
 }
 
 fn event(at_ns: u64, (local, remote): (Endpoint, Endpoint), what: Happening) -> Event {
-    Event { at_ns, local, remote, state: State::Close, program: None, inode: 0, uid: 0, what }
+    Event { at_ns, local, remote, state: State::Close, program: None, inode: 0, uid: 0, what, stack: Vec::new() }
 }

@@ -328,6 +328,9 @@ pub(crate) struct TraceArgs {
     /// Only the counts at the end; as long as no filter is given nothing else leaves the kernel.
     #[arg(long, conflicts_with = "count")]
     pub(crate) summary: bool,
+    /// Tell retransmissions and drops with the calls in the kernel that led to them.
+    #[arg(long, conflicts_with = "summary")]
+    pub(crate) stack: bool,
     /// Stop after this many events.
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
     pub(crate) count: Option<u64>,

@@ -1,7 +1,7 @@
 //! `tcphealth trace` tells each event once with its process, sums up also when it is interrupted, and says what it needs.
 #![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test that panics fails, as it should")]
 
-use std::io::{BufRead, BufReader, Read};
+use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{TcpListener, TcpStream};
 use std::process::{Child, ChildStdout, Command, Stdio};
 
@@ -114,6 +114,30 @@ fn only_the_summary_counts_all_the_same() {
         assert_eq!(summary["states"]["SYN_SENT → CLOSE"], 1, "{summary}");
         assert_eq!(child.wait().unwrap().code(), Some(0));
     });
+}
+
+#[test]
+fn what_is_dropped_and_sent_again_is_told_with_its_calls() {
+    in_netns(|| {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let port = listener.local_addr().unwrap().port().to_string();
+        let mut client = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
+        let (mut drops, mut dropped) = begun(&["drop", "--stack", "--count", "1", "sport", "=", &port]);
+        let (mut again, mut retransmitted) = begun(&["retransmit", "--stack", "--count", "1", "dport", "=", &port]);
+        let rules = "add table inet test; add chain inet test in { type filter hook input priority 0; }";
+        let drop = format!("{rules}; add rule inet test in tcp dport {port} drop");
+        assert!(Command::new("nft").arg(drop).status().unwrap().success());
+        client.write_all(b"question").unwrap();
+        for (lines, call) in [(&mut dropped, "nft_do_chain"), (&mut retransmitted, "__tcp_retransmit_skb+")] {
+            let event = next(lines);
+            let calls: Vec<&str> = event["stack"].as_array().unwrap().iter().filter_map(Value::as_str).collect();
+            assert!(calls.iter().any(|name| name.starts_with(call)), "{event}");
+            assert!(calls.iter().all(|name| !name.starts_with("bpf_")), "{event}");
+        }
+        assert!(drops.wait().unwrap().success() && again.wait().unwrap().success());
+    });
+    let wrong = Command::new(env!("CARGO_BIN_EXE_tcphealth")).args(["trace", "life", "--stack"]).output().unwrap();
+    assert_eq!(wrong.status.code(), Some(2), "{wrong:?}");
 }
 
 /// `states --watch` with these words before it in a pipe, until by its rates the named thing happened so often; the last line.

@@ -25,6 +25,8 @@ pub struct Event {
     pub uid: u32,
     /// What it was.
     pub what: Happening,
+    /// The kernel's return addresses that led to it, the innermost first; empty when they were not asked for.
+    pub stack: Vec<u64>,
 }
 
 /// A process by its number and name.

@@ -53,7 +53,14 @@ pub fn parse(record: &[u8]) -> Option<Event> {
         inode: u32_at(record, 104)?,
         uid: u32_at(record, 108)?,
         what: what(record, state(18)?)?,
+        stack: stack(record),
     })
+}
+
+/// What stands behind the record up to the first 0.
+fn stack(record: &[u8]) -> Vec<u64> {
+    let addresses = record.get(RECORD_BYTES..).unwrap_or_default().chunks_exact(8);
+    addresses.map_while(|bytes| u64_at(bytes, 0).filter(|address| *address > 0)).collect()
 }
 
 fn what(record: &[u8], to: State) -> Option<Happening> {
@@ -182,6 +189,14 @@ mod tests {
             total_retrans: 3,
         };
         assert_eq!(event.what, Happening::Life(life));
+    }
+
+    #[test]
+    fn a_stack_ends_at_the_first_zero() {
+        let mut longer = record(Kind::Drop, 2, 7, 3);
+        assert!(parse(&longer).unwrap().stack.is_empty());
+        longer.extend([0xffff_ffff_8100_1234_u64, 7, 0, 9].iter().flat_map(|word| word.to_ne_bytes()));
+        assert_eq!(parse(&longer).unwrap().stack, [0xffff_ffff_8100_1234, 7]);
     }
 
     #[test]

@@ -13,6 +13,7 @@ use std::sync::Arc;
 use tcphealth_core::snapshot::{Absent, Event, EventCounts, Names, PeerTally, ProcessTally, Table, Tally};
 use tcphealth_core::wire::btf::Btf;
 use tcphealth_core::wire::events::{COUNTERS, Kind, UNNAMED, counts, parse};
+use tcphealth_core::wire::kallsyms::Symbols;
 use tcphealth_core::wire::tally::{self, COUNT_BYTES, DOING_BYTES, WHO_BYTES, WHOM_BYTES};
 
 use super::mapping::Mapping;
@@ -77,7 +78,15 @@ const KINDS: [Kind; 5] = [Kind::State, Kind::Retransmit, Kind::RetransmitSynAck,
 enum Keep {
     Nothing,
     Each,
+    /// Those that are retransmissions or drops with their stacks.
+    EachWithStack,
     Sums,
+}
+
+impl Keep {
+    fn is_each(self) -> bool {
+        matches!(self, Self::Each | Self::EachWithStack)
+    }
 }
 
 /// What the programs fill.
@@ -95,7 +104,7 @@ impl Maps {
         let size = |needed: bool, size: u32| if needed { size } else { 1 };
         let sums = size(keep == Keep::Sums, SUMS);
         Ok(Self {
-            ring: Ring::create(if keep == Keep::Each { RING_BYTES } else { PAGE_MAX })?,
+            ring: Ring::create(if keep.is_each() { RING_BYTES } else { PAGE_MAX })?,
             births: syscall::create_hash(SOCKET_BYTES, BIRTH_BYTES, size(keep != Keep::Nothing, BIRTHS))
                 .map_err(absent)?,
             doings: syscall::create_hash(WHO_BYTES, DOING_BYTES, sums).map_err(absent)?,
@@ -132,6 +141,14 @@ impl Events {
         Self::keeping(Keep::Nothing, netns, &KINDS.into())
     }
 
+    /// As [`Events::open`], each told; retransmissions and drops with the calls that led to them ([`Event::stack`]).
+    ///
+    /// # Errors
+    /// As [`Events::open`].
+    pub fn with_stacks(netns: u64, kinds: &BTreeSet<Kind>) -> Result<Self, Absent> {
+        Self::keeping(Keep::EachWithStack, netns, kinds)
+    }
+
     /// Counts what happens in the namespace with this inode, and adds it up by process and by peer; see [`Events::tally`].
     ///
     /// # Errors
@@ -147,7 +164,7 @@ impl Events {
         let cpus = possible_cpus().next_power_of_two();
         let shared = syscall::create_shared((cpus * BLOCK_BYTES) as u32).map_err(absent)?;
         let maps = Maps::create(keep)?;
-        let streamed = kinds.iter().filter(|_| keep == Keep::Each).fold(0, |bits, kind| bits | 1 << *kind as u8);
+        let streamed = kinds.iter().filter(|_| keep.is_each()).fold(0, |bits, kind| bits | 1 << *kind as u8);
         let names: BTreeSet<&str> = kinds.iter().map(|kind| tracepoint(*kind)).collect();
         let mut programs = Vec::new();
         for name in names {
@@ -156,7 +173,14 @@ impl Events {
                 places: &places,
                 shared: shared.as_fd(),
                 maps: &[maps.ring.map().as_fd(), maps.births.as_fd(), maps.doings.as_fd(), maps.peers.as_fd()],
-                settings: &[netns as u32, streamed, cpus as u32 - 1, arguments, u32::from(keep == Keep::Sums)],
+                settings: &[
+                    netns as u32,
+                    streamed,
+                    cpus as u32 - 1,
+                    arguments,
+                    u32::from(keep == Keep::Sums),
+                    u32::from(keep == Keep::EachWithStack),
+                ],
                 callback_at: 0,
             };
             let mut code = section(OBJECT, name).filter(|code| !code.is_empty()).ok_or(Absent::NotHere)?;
@@ -230,6 +254,11 @@ impl Events {
         let (keys, values) = syscall::read_hash(&self.maps.peers, WHOM_BYTES, COUNT_BYTES, SUMS).map_err(absent)?;
         let pairs = keys.chunks_exact(WHOM_BYTES).zip(values.chunks_exact(COUNT_BYTES));
         Ok(pairs.filter_map(|(whom, count)| tally::peer(whom, count, &self.reasons.resets)).collect())
+    }
+
+    /// The kernel's functions by their addresses, our programs among them; none where we may not know them.
+    pub fn symbols() -> Symbols {
+        fs::read_to_string("/proc/kallsyms").map(|text| Symbols::parse(&text)).unwrap_or_default()
     }
 
     /// The words for the numbers in events.

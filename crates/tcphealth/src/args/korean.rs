@@ -74,6 +74,10 @@ const TEXTS: &[(&str, &str)] = &[
     ),
     ("Judge a recording moment after moment", "기록을 시점마다 차례로 판정한다"),
     (
+        "Tell retransmissions and drops with the calls in the kernel that led to them",
+        "재전송과 버린 패킷을 거기에 이른 커널의 호출 경로와 함께 알린다",
+    ),
+    (
         "Draw it again and again, with how many sockets move along each line a second; every second unless a time is given",
         "되풀이해 그리고 선마다 초당 몇 개의 소켓이 옮겨 가는지 적는다. 간격을 주지 않으면 1초마다",
     ),

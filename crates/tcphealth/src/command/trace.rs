@@ -24,7 +24,7 @@ mod summary;
 
 use line::Lines;
 use names::Names;
-use source::Source;
+use source::{Source, Tell};
 
 /// What may be asked for, and the kinds of events behind each word.
 const WORDS: [(&str, &[Kind]); 6] = [
@@ -82,12 +82,17 @@ pub(crate) fn run(args: &TraceArgs, speech: &Speech) -> anyhow::Result<ExitCode>
     let mut host = check::host(None, args.netns.as_deref(), None)?;
     let identity = host.identity()?;
     let told = !args.summary || !wish.filter.is_everything();
-    let source = Source::open(identity.netns, &wish.kinds, (wish.is_named, told))?;
+    if args.stack && !wish.kinds.contains(&Kind::Retransmit) && !wish.kinds.contains(&Kind::Drop) {
+        speech::complain(&no_stacks().into(), speech.lang);
+        return Ok(ExitCode::from(2));
+    }
+    let how = Tell { named: wish.is_named, each: told, stacks: args.stack };
+    let source = Source::open(identity.netns, &wish.kinds, how)?;
     if !source.has_states() && wish.filter.asks_state() {
         return Err(source::no_states().into());
     }
     wish.keep(&source);
-    let lines = Lines::new(args.format, &source, speech.lang);
+    let lines = Lines::new(args.format, &source, (args.stack, speech.lang));
     let mut trace =
         Trace { args, wish, host, source, lines, names: Names::default(), taken: EventCounts::default(), told: 0 };
     let mut out = BufWriter::new(io::stdout().lock());
@@ -98,6 +103,13 @@ pub(crate) fn run(args: &TraceArgs, speech: &Speech) -> anyhow::Result<ExitCode>
         Ok(()) => {}
     }
     Ok(ExitCode::SUCCESS)
+}
+
+fn no_stacks() -> Complaint {
+    Complaint(say! {
+        en: "--stack is for retransmit and drop",
+        ko: "--stack은 retransmit과 drop에만 쓴다"
+    })
 }
 
 /// One run.

@@ -9,8 +9,9 @@ use serde::Serialize;
 use serde_json::json;
 use tcphealth_core::snapshot::{Attempt, Closer, Event, Happening, Life};
 use tcphealth_core::text;
+use tcphealth_core::wire::kallsyms::Symbols;
 use tcphealth_core::words::{Lang, Text};
-use tcphealth_linux::{Reasons, boot_ns};
+use tcphealth_linux::{Events, Reasons, boot_ns};
 
 use super::names::{Named, Names};
 use super::source::{self, Source};
@@ -22,6 +23,7 @@ pub(super) struct Lines {
     reasons: Reasons,
     /// Whether events know the state of their socket.
     has_states: bool,
+    symbols: Symbols,
     pub(super) lang: Lang,
     /// What the clock showed when the host was booted.
     booted: Timestamp,
@@ -45,6 +47,8 @@ struct Object<'a> {
     named_by: Option<&'static str>,
     #[serde(flatten)]
     more: More<'a>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    stack: Vec<String>,
 }
 
 /// What only some kinds have.
@@ -125,10 +129,11 @@ fn told(word: Text, more: Option<&str>, lang: Lang) -> String {
 }
 
 impl Lines {
-    pub(super) fn new(format: TextOrJson, source: &Source, lang: Lang) -> Self {
+    pub(super) fn new(format: TextOrJson, source: &Source, (stacks, lang): (bool, Lang)) -> Self {
         let up = SignedDuration::from_nanos(boot_ns().cast_signed());
         let (reasons, has_states) = (source.reasons(), source.has_states());
-        Self { format, reasons, has_states, lang, booted: Timestamp::now() - up, zone: TimeZone::system() }
+        let symbols = if stacks { Events::symbols() } else { Symbols::default() };
+        Self { format, reasons, has_states, symbols, lang, booted: Timestamp::now() - up, zone: TimeZone::system() }
     }
 
     /// One event.
@@ -145,6 +150,14 @@ impl Lines {
 
     fn at(&self, event: &Event) -> Timestamp {
         self.booted + SignedDuration::from_nanos(event.at_ns.cast_signed())
+    }
+
+    /// The calls that led to it, the innermost first, without those of tracing itself.
+    fn calls(&self, event: &Event) -> Vec<String> {
+        let name = |address: &u64| self.symbols.name(*address).unwrap_or_else(|| format!("{address:#x}"));
+        let is_tracing =
+            |name: &String| name.starts_with("bpf_") || name.starts_with("__bpf_") || name.starts_with("__traceiter_");
+        event.stack.iter().map(name).skip_while(is_tracing).collect()
     }
 
     fn state(&self, event: &Event) -> Option<&'static str> {
@@ -164,6 +177,9 @@ impl Lines {
         self.what(event, out)?;
         if let Some(Named { pid, comm, .. }) = named {
             write!(out, "  {comm} ({pid})")?;
+        }
+        for call in self.calls(event) {
+            write!(out, "\n    {call}")?;
         }
         out.write_all(b"\n")
     }
@@ -216,6 +232,7 @@ impl Lines {
             comm: named.map(|named| named.comm),
             named_by: named.map(|named| named.by),
             more: self.more(event),
+            stack: self.calls(event),
         }
     }
 

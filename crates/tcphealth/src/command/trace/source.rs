@@ -15,6 +15,17 @@ use tcphealth_linux::{Events, Overheard, Reasons};
 
 use crate::speech::Complaint;
 
+/// How it is wanted.
+#[derive(Clone, Copy)]
+pub(super) struct Tell {
+    /// The kinds were named: all of them or none.
+    pub(super) named: bool,
+    /// One by one, not only counted.
+    pub(super) each: bool,
+    /// With stacks.
+    pub(super) stacks: bool,
+}
+
 /// One of the two.
 pub(super) enum Source {
     /// Programs at tracepoints.
@@ -25,8 +36,10 @@ pub(super) enum Source {
 
 impl Source {
     /// Listens for what is wanted; where nothing was named, for as much of it as can be heard.
-    pub(super) fn open(netns: u64, kinds: &BTreeSet<Kind>, (named, told): (bool, bool)) -> Result<Self, Complaint> {
-        let why = match Events::open(netns, kinds, told) {
+    pub(super) fn open(netns: u64, kinds: &BTreeSet<Kind>, tell: Tell) -> Result<Self, Complaint> {
+        let Tell { named, each, stacks } = tell;
+        let events = if stacks { Events::with_stacks(netns, kinds) } else { Events::open(netns, kinds, each) };
+        let why = match events {
             Ok(events) => return Ok(Self::Programs(events)),
             Err(why) => why,
         };
