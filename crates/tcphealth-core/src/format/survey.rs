@@ -47,6 +47,9 @@ fn told(unseen: &Unseen, lang: Lang) -> (&str, &str, &str) {
 
 /// What decides: the worst, or that there is no trouble.
 pub fn summary(survey: &Survey) -> Message {
+    if let Some(context) = survey.places.first().filter(|first| first.report.since_boot) {
+        return headline(&context.report);
+    }
     match survey.places.first().filter(|_| survey.word() != Word::Ok) {
         None => say! {
             en: "no trouble found in {all} network namespace(s)",

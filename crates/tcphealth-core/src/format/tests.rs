@@ -289,4 +289,8 @@ fn what_cannot_be_judged_hides_no_trouble() {
     let found: Vec<Word> = sorted.places.iter().map(|place| place.report.word).collect();
     assert_eq!(found, [Word::Critical, Word::Unknown, Word::Warning, Word::Ok]);
     assert_eq!(Survey::new(Vec::new(), Vec::new()).word(), Word::Unknown);
+    // What is context only has no trouble to find in any number of namespaces.
+    let since_boot = Place { report: Report { findings: Vec::new(), ..report() }.into_context(), ..place(Word::Ok) };
+    let text = Format::Text.print_all(&Survey::new(vec![since_boot], Vec::new()), &style(Lang::En));
+    assert!(text.starts_with("OK  no verdict: "), "{text}");
 }
