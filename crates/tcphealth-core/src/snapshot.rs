@@ -31,8 +31,8 @@ pub use census::{
     AGES, Census, Followed, LeftOut, Line, Listener, Mark, Marks, Peer, PortUse, Service, ServiceKey, StateCounts,
 };
 pub use counters::{Counters, Names, Table};
-pub(crate) use event::ECONNREFUSED;
 pub use event::{Attempt, Closer, Event, EventCounts, Happening, Life, Program};
+pub(crate) use event::{EADDRNOTAVAIL, ECONNREFUSED};
 pub use fold::Fold;
 pub use instant::rfc3339;
 pub use quick::{Mixed, Quick};

@@ -84,6 +84,7 @@ struct doing {
     u64 opened, opening_ns, opening_ns_max, retried;
     u64 ended, lives, lived_ns, time_wait;
     u64 close_waits, close_wait_ns, close_wait_ns_max;
+    u64 aborted;
 };
 
 enum what { DATA_AGAIN, SYN_AGAIN, SYN_ACK_AGAIN, WE_RESET, THEY_RESET };
@@ -600,6 +601,11 @@ PROGRAM(tcp_send_reset)
         struct whom whom = {.what = WE_RESET, .reason = reason < 127 ? reason : 127, .port = skb ? ends.local_port : 0};
         set_ipv6(whom.address, ends.remote);
         add_peer(&whom, 1);
+        // Who aborts has been forgotten with its socket; only the process is known, where one did it.
+        struct who who = {.pid = ends.pid};
+        struct doing *doing = ends.pid ? doing_of(&who, ends.comm) : 0;
+        if (doing)
+            add(&doing->aborted, 1);
     }
     if (!is_streamed(RESET_SENT))
         return 0;

@@ -131,6 +131,17 @@ mod tests {
     }
 
     #[test]
+    fn the_kernels_events_name_the_program_among_many() {
+        let sums = crate::snapshot::Sums { aborted: 9, ..Default::default() };
+        let one = crate::snapshot::ProcessTally { pid: Some(7), comm: "proxy".into(), sums, ..Default::default() };
+        let tally = crate::snapshot::Tally { processes: vec![one], ..Default::default() };
+        let told = Ok(crate::snapshot::Fact::Tally(tally));
+        let found =
+            scene(100, 100).answer(crate::snapshot::Question::Watch(Watch::Events), told).build().findings(&RULE);
+        assert_eq!((found[0].subject.pid, found[0].subject.comm.as_deref()), (Some(7), Some("proxy")));
+    }
+
+    #[test]
     fn the_only_listener_is_the_culprit() {
         let found = example().findings(&RULE);
         assert_eq!((found[0].subject.pid, found[0].subject.listener.as_deref()), (Some(42), Some("192.0.2.1:80")));

@@ -2,7 +2,7 @@
 
 use super::ports::{self, Ports, Usage};
 use super::wording::{destination, process};
-use super::{Ask, Hides, Limits, Page, Rule, Shared, watches_nothing};
+use super::{Ask, Hides, Limits, Page, Rule, Shared, processes, watches_nothing};
 use crate::report::{Advice, Finding, Severity, Verdict};
 use crate::snapshot::{Owner, State};
 use crate::window::Window;
@@ -58,15 +58,29 @@ fn check(window: &Window, limits: &Limits) -> Verdict {
             *usage = before;
         }
     }
-    usages.retain(|usage| usage.share() >= limits.ports_exhausted_ratio);
+    let is_full = |usage: &Usage| usage.share() >= limits.ports_exhausted_ratio;
+    let failed = |usage: &Usage| window.tally().map_or(0, |tally| processes::without_a_port(tally, usage.destination));
+    usages.retain(|usage| is_full(usage) || failed(usage) > 0);
     if usages.is_empty() {
         return Verdict::Healthy(None);
     }
     let mut questions = Vec::new();
-    let findings =
-        usages.iter().map(|usage| finding(&ports, usage, ports::owner(window, usage.service, &mut questions)));
+    let findings = usages.iter().map(|usage| {
+        let found = finding(&ports, usage, ports::owner(window, usage.service, &mut questions));
+        if is_full(usage) { found } else { Finding { summary: momentary(usage, failed(usage)), ..found } }
+    });
     let findings = findings.collect();
     if questions.is_empty() { Verdict::Findings(findings) } else { Verdict::Ask(questions) }
+}
+
+/// Where the looks show a free port and connects failed all the same: the range was full between them, or a program's own is smaller
+/// (`IP_LOCAL_PORT_RANGE`), or other programs bind its ports.
+fn momentary(usage: &Usage, failed: u64) -> Message {
+    say! {
+        en: "{failed} connects from {source} to {to} found no local port in the window, though {taken} of {capacity} are taken at the look",
+        ko: "{source}에서 {to}(으)로의 연결 시도 {failed}개가 구간 안에 로컬 포트를 얻지 못함. 관찰 시점에는 {capacity}개 중 {taken}개만 사용 중",
+        failed = failed, source = usage.source, to = usage.destination, taken = usage.taken, capacity = usage.capacity
+    }
 }
 
 fn finding(ports: &Ports, usage: &Usage, owner: Option<&Owner>) -> Finding {
@@ -159,6 +173,7 @@ mod tests {
     use super::*;
     use crate::rules::ports_running_out::tests::{client, even};
     use crate::rules::testing::Example;
+    use crate::snapshot::{Fact, Question, Watch};
 
     pub(super) fn example() -> Example {
         client(999, &even(60), 1).owner(77, 42, "client").build()
@@ -168,6 +183,22 @@ mod tests {
     fn it_begins_at_ninety_nine_percent() {
         let severity = |waiting| client(waiting, &even(60), 0).build().severity(&RULE);
         assert_eq!([989, 990, 1000].map(severity), [None, Some(Severity::Critical), Some(Severity::Critical)]);
+    }
+
+    #[test]
+    fn connects_without_a_port_are_found_though_no_look_shows_it() {
+        let with = |failed| {
+            let tally = Ok(Fact::Tally(processes::tests::portless("192.0.2.9:80", failed)));
+            client(500, &even(60), 0).answer(Question::Watch(Watch::Events), tally).build()
+        };
+        assert_eq!(with(0).severity(&RULE), None);
+        let found = with(7).findings(&RULE);
+        assert_eq!((found[0].severity, found[0].subject.pid), (Severity::Critical, Some(42)));
+        assert!(
+            found[0].summary.en.starts_with("7 connects from 192.0.2.1 to 192.0.2.9:80"),
+            "{}",
+            found[0].summary.en
+        );
     }
 
     #[test]

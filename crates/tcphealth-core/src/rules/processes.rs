@@ -9,7 +9,7 @@ use super::Rule;
 use super::wording::process;
 use crate::report::{Finding, Subject, SubjectKind, Verdict};
 use crate::say;
-use crate::snapshot::{Attempt, Endpoint, Owner, Passed, ProcessTally, Sums, Tally, With};
+use crate::snapshot::{Attempt, EADDRNOTAVAIL, Endpoint, Owner, Passed, ProcessTally, Sums, Tally, With};
 use crate::window::Window;
 use crate::words::Message;
 
@@ -161,6 +161,22 @@ pub(super) fn late(tally: &Tally) -> Vec<(Option<Endpoint>, u64)> {
     let mut late: Vec<_> = late.into_iter().filter(|(_, count)| *count > 0).collect();
     late.sort_by_key(|(_, count)| std::cmp::Reverse(*count));
     late
+}
+
+/// The process that ended most of the connections which processes here ended with a reset, when it is more than half.
+pub(super) fn aborter(tally: &Tally) -> Option<Owner> {
+    let mut list = doers(tally, |_| true);
+    list.sort_by_key(|doer| std::cmp::Reverse(doer.sums.aborted));
+    let all: u64 = list.iter().map(|doer| doer.sums.aborted).sum();
+    let most = list.into_iter().next()?;
+    (most.sums.aborted as f64 > MAIN_SHARE * all as f64).then_some(most.owner)
+}
+
+/// Connects to a place that found no local port.
+pub(super) fn without_a_port(tally: &Tally, to: Endpoint) -> u64 {
+    let failed =
+        |one: &&ProcessTally| one.failed == Some(Attempt::Failed(EADDRNOTAVAIL)) && one.with == With::Destination(to);
+    tally.processes.iter().filter(failed).map(|one| one.sums.ended).sum()
 }
 
 /// The one that opened most of them, when it is more than half.
@@ -358,6 +374,12 @@ pub(super) mod tests {
         Tally { processes: vec![ProcessTally { failed: Some(Attempt::Failed(111)), ..refused }], ..Tally::default() }
     }
 
+    /// Connects of a process that found no local port.
+    pub(in crate::rules) fn portless(to: &str, count: u64) -> Tally {
+        let failed = opener(42, "shop", to, Sums { ended: count, ..Sums::default() });
+        Tally { processes: vec![ProcessTally { failed: Some(Attempt::Failed(99)), ..failed }], ..Tally::default() }
+    }
+
     /// Connects of a process that were answered only when the SYN came again.
     pub(in crate::rules) fn answered_late(by: &str, retried: u64) -> Tally {
         let sums = Sums { opened: 2 * retried, retried, ..Sums::default() };
@@ -465,6 +487,18 @@ pub(super) mod tests {
         assert_eq!(of(Matter::Failing), [("event.connect.ECONNREFUSED".to_owned(), 9)]);
         assert_eq!(of(Matter::Resets), [("event.reset_received".to_owned(), 5)]);
         assert!(of(Matter::CloseWait).is_empty());
+    }
+
+    #[test]
+    fn who_aborted_most_is_the_one() {
+        let with = |counts: [u64; 2]| {
+            let mut tally = tally();
+            for (one, aborted) in tally.processes.iter_mut().zip(counts) {
+                one.sums.aborted = aborted;
+            }
+            aborter(&tally).map(|owner| owner.pid)
+        };
+        assert_eq!([with([3, 2]), with([2, 3]), with([2, 2]), with([0, 0])], [Some(7), Some(42), None, None]);
     }
 
     #[test]

@@ -6,7 +6,7 @@ use std::net::IpAddr;
 use super::connecting;
 use super::judge::said;
 use super::wording;
-use super::{Limits, held};
+use super::{Limits, held, processes};
 use crate::catalog::Counter;
 use crate::report::{Finding, Severity, Subject, SubjectKind, Verdict};
 use crate::snapshot::{ClosedSocket, Endpoint, Heard, Packet, PacketKind, Question, Service, ServiceKey, State, Watch};
@@ -213,9 +213,13 @@ pub(super) fn aborted(
     said(window, limits, list, questions)
 }
 
-/// The program that ends connections with resets: by those heard, by the sockets that died, or because there is only one
+/// The program that ends connections with resets: by the kernel's events, by resets heard, by the sockets that died, or because there is only one
 /// listener. Asks for its process.
 fn aborter(window: &Window, questions: &mut Vec<Question>) -> Subject {
+    if let Some(owner) = window.tally().and_then(processes::aborter) {
+        let (pid, comm) = (Some(owner.pid), Some(owner.comm));
+        return Subject { kind: SubjectKind::Process, pid, comm, ..Subject::default() };
+    }
     let Some(key) = sender(window) else { return Subject::default() };
     let census = window.census();
     let (inode, uid) = match key {

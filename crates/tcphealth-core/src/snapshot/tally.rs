@@ -84,6 +84,9 @@ pub struct Sums {
     pub close_wait_ns: u64,
     /// The longest of these.
     pub close_wait_ns_max: u64,
+    /// Connections that it ended with a reset (SO_LINGER 0, or closed with data unread); of what it had to do with,
+    /// [`With::Before`] alone.
+    pub aborted: u64,
 }
 
 /// Counts of one kind with one peer.
@@ -152,5 +155,6 @@ impl AddAssign for Sums {
         self.close_waits += other.close_waits;
         self.close_wait_ns += other.close_wait_ns;
         self.close_wait_ns_max = self.close_wait_ns_max.max(other.close_wait_ns_max);
+        self.aborted += other.aborted;
     }
 }

@@ -11,7 +11,7 @@ use crate::snapshot::{Endpoint, Passed, PeerTally, ProcessTally, Sums, With};
 /// `sizeof(struct who)`.
 pub const WHO_BYTES: usize = 24;
 /// `sizeof(struct doing)`.
-pub const DOING_BYTES: usize = 104;
+pub const DOING_BYTES: usize = 112;
 /// `sizeof(struct whom)`.
 pub const WHOM_BYTES: usize = 24;
 /// Bytes of a count.
@@ -44,6 +44,7 @@ pub fn process(who: &[u8], doing: &[u8]) -> Option<ProcessTally> {
             close_waits: sum(8)?,
             close_wait_ns: sum(9)?,
             close_wait_ns_max: sum(10)?,
+            aborted: sum(11)?,
         },
     })
 }
@@ -85,7 +86,7 @@ mod tests {
     }
 
     fn doing() -> Vec<u8> {
-        let sums = (1..=11_u64).flat_map(u64::to_ne_bytes);
+        let sums = (1..=12_u64).flat_map(u64::to_ne_bytes);
         b"nginx\0\0\0\0\0\0\0\0\0\0\0".iter().copied().chain(sums).collect()
     }
 
@@ -94,11 +95,12 @@ mod tests {
         let told = process(&who(1, 0), &doing()).unwrap();
         let to = Endpoint::new("192.0.2.9".parse().unwrap(), 443);
         assert_eq!((told.pid, told.comm.as_str(), told.with), (Some(4711), "nginx", With::Destination(to)));
-        let Sums { opened, retried, ended, lived_ns, time_wait, close_wait_ns_max, .. } = told.sums;
-        assert_eq!([opened, retried, ended, lived_ns, time_wait, close_wait_ns_max], [1, 4, 5, 7, 8, 11]);
+        let Sums { opened, retried, ended, lived_ns, time_wait, close_wait_ns_max, aborted, .. } = told.sums;
+        assert_eq!([opened, retried, ended, lived_ns, time_wait], [1, 4, 5, 7, 8]);
+        assert_eq!([close_wait_ns_max, aborted], [11, 12]);
         assert_eq!((told.failed, process(&who(2, 0), &doing()).unwrap().with), (None, With::Port(443)));
         assert_eq!(process(&who(1, 111), &doing()).unwrap().failed, Some(Attempt::Failed(111)));
-        assert!(process(&who(3, 0), &doing()).is_none() && process(&who(1, 0), &doing()[..103]).is_none());
+        assert!(process(&who(3, 0), &doing()).is_none() && process(&who(1, 0), &doing()[..111]).is_none());
     }
 
     #[test]
