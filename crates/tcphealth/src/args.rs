@@ -77,6 +77,9 @@ pub(crate) enum Command {
     Replay(ReplayArgs),
     /// What changed between two ranges of a recording, the most unusual first.
     ///
+    /// Counters are followed from sample to sample. Of the looks at the sockets sixty in each range are counted and six judged, so
+    /// that a finding which lasted for less than a sixth of a range may be missed: why RULE --timeline judges every look of an hour.
+    ///
     /// Exit status: 0 nothing unusual, 1 something is, 3 there is nothing to compare.
     Diff(DiffArgs),
     /// The TCP state diagram, with the sockets in each state.

@@ -47,9 +47,12 @@ const TEXTS: &[(&str, &str)] = &[
         "기록의 두 구간 사이에 달라진 것을 이례적인 것부터 보여 준다",
     ),
     (
-        "What changed between two ranges of a recording, the most unusual first.\n\nExit status: 0 nothing unusual, 1 something \
-         is, 3 there is nothing to compare.",
-        "기록의 두 구간 사이에 달라진 것을 이례적인 것부터 보여 준다.\n\n종료 상태: 0 이례적인 변화 없음, 1 있음, 3 비교할 기록이 없음.",
+        "What changed between two ranges of a recording, the most unusual first.\n\nCounters are followed from sample to \
+         sample. Of the looks at the sockets sixty in each range are counted and six judged, so that a finding which lasted for \
+         less than a sixth of a range may be missed: why RULE --timeline judges every look of an hour.\n\nExit status: 0 nothing unusual, 1 \
+         something is, 3 there is nothing to compare.",
+        "기록의 두 구간 사이에 달라진 것을 이례적인 것부터 보여 준다.\n\n카운터는 모든 표본을 따라간다. 소켓은 구간마다 예순 번의 \
+         관찰을 세고 그중 여섯 번을 판정하므로, 구간의 6분의 1보다 짧은 문제는 빠질 수 있다. why RULE --timeline은 한 시간의 관찰을 모두 판정한다.\n\n종료 상태: 0 이례적인 변화 없음, 1 있음, 3 비교할 기록이 없음.",
     ),
     (
         "The first range: 'yesterday 03:00..04:00', or the time when it ended; a day before the second unless given",

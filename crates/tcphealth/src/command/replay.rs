@@ -1,9 +1,9 @@
 //! `tcphealth replay`: a recording judged moment after moment, by the rules that judge the live host.
 
-use std::io::{self, Write};
+use std::io::{self, IsTerminal, Write};
 use std::process::ExitCode;
 
-use tcphealth_core::format::{cut, json_line};
+use tcphealth_core::format::{json_line, wrap};
 use tcphealth_core::report::{Report, Severity};
 use tcphealth_core::rules::History;
 use tcphealth_core::{say, text};
@@ -58,8 +58,10 @@ fn line(report: &Report, format: TextOrJson, speech: &Speech) -> String {
     let time = When(report.end.wall_ns.div_euclid(1000)).shown();
     let worst = report.findings.iter().find(|finding| finding.severity > Severity::Info);
     let said = worst.map(|worst| format!("{}: {}", worst.rule, worst.summary.get(speech.lang)));
-    let line = format!("{time} {:8} {}", report.word.name(), said.unwrap_or_default());
-    cut(line.trim_end(), speech.columns.max(100)) + "\n"
+    let (first, said) = (format!("{time} {:8} ", report.word.name()), said.unwrap_or_default());
+    // Who reads on a terminal has lines that fit; who searches in a file has a line for each moment.
+    let columns = if io::stdout().is_terminal() { speech.columns } else { usize::MAX };
+    wrap(&first, &said, columns).iter().map(|line| format!("{}\n", line.trim_end())).collect()
 }
 
 fn nothing(when: When, speech: &Speech) -> String {

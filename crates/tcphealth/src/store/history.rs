@@ -61,7 +61,8 @@ impl Past {
         let first = first_of(last, before, window_us)?;
         let steps = first.map_or(&[][..], |place| before.get(place + 1..).unwrap_or_default());
         let first = first.and_then(|place| before.get(place));
-        let counters = store.counters((first.unwrap_or(last).at.wall_us, last.at.wall_us))?;
+        let ends = [first.unwrap_or(last).at, last.at];
+        let counters = store.counters(ends.map(|at| at.wall_us).into(), &|at| ends.contains(&at))?;
         let (mut last, answers) = whole(last, &counters);
         if let Ok(census) = &mut last.census {
             steps.iter().rev().filter_map(|step| step.said.census.as_ref().ok()).for_each(|step| census.stretch(step));
@@ -101,7 +102,8 @@ impl Past {
         let mut from = begin;
         while from <= end {
             let until = from.saturating_add(CHUNK_US - 1).min(end);
-            let (looks, counters) = (store.taken((from, until))?, store.counters((from, until))?);
+            let looks = store.taken((from, until))?;
+            let counters = store.counters((from, until), &|at| looks.iter().any(|look| look.at == at))?;
             for look in looks {
                 let (last, answers) = whole(&look, &counters);
                 let first = before.take().filter(|(taken, _)| follows(taken, &look.said)).map(|(_, first)| first);

@@ -70,7 +70,7 @@ impl Truth {
 /// Writes the samples of a recording once more, as if they had been taken later, and leaves them as a death would.
 fn write_more(place: &Path) {
     let store = Store::open(place).expect("a recording");
-    let (looks, counters) = (store.taken(ALWAYS).expect("looks"), store.counters(ALWAYS).expect("counters"));
+    let (looks, counters) = (store.taken(ALWAYS).expect("looks"), store.counters(ALWAYS, &|_| true).expect("counters"));
     let mut writer = Writer::new(place, Keep { days: u32::MAX, bytes: u64::MAX }).expect("the only writer");
     let mut slots = Slots::default();
     let later = |at: Moment| Moment { boot_us: at.boot_us + LATER_US as u64, wall_us: at.wall_us + LATER_US };

@@ -62,7 +62,7 @@ impl Store {
     /// The looks between two times, µs since 1970 and both included, in their order.
     pub(crate) fn taken(&self, range: (i64, i64)) -> anyhow::Result<Vec<Sample<Taken>>> {
         let mut all = Vec::new();
-        self.samples(Stream::Census, range, &mut |at, leaves, path| {
+        self.samples(Stream::Census, range, &|_| true, &mut |at, leaves, path| {
             let leaves: BTreeMap<String, Leaf> =
                 leaves.into_iter().map(|(entity, field, leaf)| (format!("{entity}{field}"), leaf)).collect();
             let said = Taken::from_leaves(&leaves).with_context(|| path.display().to_string())?;
@@ -72,10 +72,10 @@ impl Store {
         Ok(all)
     }
 
-    /// The counters between two times.
-    pub(crate) fn counters(&self, range: (i64, i64)) -> anyhow::Result<Vec<Sample<Counters>>> {
+    /// The counters between two times, of the moments that are wanted: there are ten times as many as looks, and they are costly.
+    pub(crate) fn counters(&self, range: (i64, i64), wanted: &Wanted<'_>) -> anyhow::Result<Vec<Sample<Counters>>> {
         let mut all = Vec::new();
-        self.samples(Stream::Counters, range, &mut |at, leaves, _| {
+        self.samples(Stream::Counters, range, wanted, &mut |at, leaves, _| {
             all.push(Sample { at, said: taken::counters(leaves) });
             Ok(())
         })?;
@@ -85,7 +85,7 @@ impl Store {
     /// What the recorder said of itself between two times.
     pub(crate) fn meters(&self, range: (i64, i64)) -> anyhow::Result<Vec<Sample<Meter>>> {
         let mut all = Vec::new();
-        self.samples(Stream::Census, range, &mut |at, leaves, _| {
+        self.samples(Stream::Census, range, &|_| true, &mut |at, leaves, _| {
             all.push(Sample { at, said: Taken::meter_of(leaves) });
             Ok(())
         })?;
@@ -97,10 +97,16 @@ impl Store {
         self.days.iter().map(|(_, path)| Day::read(path)?.bytes()).sum()
     }
 
-    fn samples(&self, stream: Stream, range: (i64, i64), each: &mut Each<'_>) -> anyhow::Result<()> {
+    fn samples(
+        &self,
+        stream: Stream,
+        range: (i64, i64),
+        wanted: &Wanted<'_>,
+        each: &mut Each<'_>,
+    ) -> anyhow::Result<()> {
         for path in self.days_of(range) {
             let day = Day::read(path)?;
-            for (at, row) in in_order(day.samples(stream, range)?) {
+            for (at, row) in in_order(day.samples(stream, range)?).into_iter().filter(|(at, _)| wanted(*at)) {
                 let leaves = row.iter().map(|(series, value)| day.names.leaf(*series, *value)).collect::<Option<_>>();
                 let leaves = leaves.with_context(|| format!("{}: a name is missing", path.display()))?;
                 each(at, leaves, path)?;
@@ -138,6 +144,9 @@ impl Store {
 
 /// A longer time without a look ends a span.
 pub(super) const PAUSE_US: i64 = 600_000_000;
+
+/// Which samples of a time are meant.
+type Wanted<'a> = dyn Fn(Moment) -> bool + 'a;
 
 type Each<'a> = dyn FnMut(Moment, Vec<(&str, &str, Leaf)>, &Path) -> anyhow::Result<()> + 'a;
 

@@ -195,7 +195,7 @@ impl Search<'_> {
             en: "{what}, {begin} to {end}, {judged} moments judged", ko: "{what}, {begin}부터 {end}까지, {judged}개 시점 판정",
             what = self.args.what, begin = When(begin).shown(), end = When(end).shown(), judged = self.judged
         };
-        let mut page = format!("{}\n", heading.get(lang));
+        let mut page = wrap("", heading.get(lang), self.speech.columns).join("\n") + "\n";
         for (at, word, words) in lines {
             let first = format!("{}  {word:9} ", When(*at).shown());
             for line in wrap(&first, words, self.speech.columns) {
