@@ -61,7 +61,7 @@ fn line(report: &Report, format: TextOrJson, speech: &Speech) -> String {
     let (first, said) = (format!("{time} {:8} ", report.word.name()), said.unwrap_or_default());
     // Who reads on a terminal has lines that fit; who searches in a file has a line for each moment.
     let columns = if io::stdout().is_terminal() { speech.columns } else { usize::MAX };
-    wrap(&first, &said, columns).iter().map(|line| format!("{}\n", line.trim_end())).collect()
+    wrap(&first, &said, columns).iter().flat_map(|line| [line.trim_end(), "\n"]).collect()
 }
 
 fn nothing(when: When, speech: &Speech) -> String {
