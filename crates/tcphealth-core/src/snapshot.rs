@@ -77,6 +77,8 @@ pub struct Identity {
     pub hostname: String,
     /// `uname -r`.
     pub kernel: String,
+    /// `uname -m`; empty where a recording does not say.
+    pub hardware: String,
     /// `/proc/sys/kernel/random/boot_id`.
     pub boot_id: String,
     /// Inode of `/proc/self/ns/net`.

@@ -198,6 +198,12 @@ pub fn names() -> [Vec<u8>; 4] {
     [text(&names.sysname), text(&names.nodename), text(&names.release), text(&names.machine)]
 }
 
+/// `uname -m`.
+pub(crate) fn hardware() -> String {
+    let [.., machine] = names();
+    String::from_utf8_lossy(&machine).into_owned()
+}
+
 /// How many lines the terminal behind standard output has.
 pub fn terminal_rows() -> Option<u16> {
     let mut size = libc::winsize { ws_row: 0, ws_col: 0, ws_xpixel: 0, ws_ypixel: 0 };

@@ -346,3 +346,18 @@ fn a_recording_can_be_read_where_nothing_can_be_written() {
     // Bytes 18 and 19 of an SQLite file are 1 without a log, 2 with one.
     assert_eq!(header[18..], [1, 1]);
 }
+
+#[test]
+fn sar_names_the_machine_that_was_recorded() {
+    let place = tempfile::tempdir().expect("a directory");
+    let store = place.path().to_str().expect("UTF-8");
+    let made = run(&["record", "--duration", "500ms", "--interval", "100ms", "--store", store]);
+    assert!(made.status.success(), "{made:?}");
+    let uname = Command::new("uname").args(["-snrm"]).output().expect("coreutils").stdout;
+    let uname = String::from_utf8(uname).expect("UTF-8");
+    let [system, node, release, hardware] = uname.split_whitespace().collect::<Vec<_>>()[..] else { panic!("{uname}") };
+    let said = String::from_utf8(run(&["sar", "-n", "TCP", "-f", store]).stdout).expect("UTF-8");
+    let banner: Vec<&str> = said.lines().next().unwrap_or_default().split('\t').collect();
+    assert_eq!(banner.len(), 4, "{said}");
+    assert_eq!((banner[0], banner[2]), (&*format!("{system} {release} ({node}) "), &*format!("_{hardware}_")));
+}

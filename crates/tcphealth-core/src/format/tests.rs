@@ -69,6 +69,7 @@ fn report() -> Report {
         identity: Identity {
             hostname: "pay-07".into(),
             kernel: "6.8.0".into(),
+            hardware: "x86_64".into(),
             boot_id: "b-1".into(),
             netns: 4_026_531_840,
             first_netns: Some(true),

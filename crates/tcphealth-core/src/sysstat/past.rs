@@ -140,6 +140,7 @@ fn snapshot<R: Read>(reader: &Reader<R>, since: u64, (moment, sets): &(Moment, V
         identity: Identity {
             hostname: String::from_utf8_lossy(&header.nodename).into_owned(),
             kernel: String::from_utf8_lossy(&header.release).into_owned(),
+            hardware: String::from_utf8_lossy(&header.hardware).into_owned(),
             boot_id: format!("since-{since}"),
             netns: 0,
             first_netns: None,

@@ -111,6 +111,7 @@ impl Tape {
             sysname: b"Linux".to_vec(),
             nodename: scene.identity.hostname.into_bytes(),
             release: scene.identity.kernel.into_bytes(),
+            hardware: scene.identity.hardware.into_bytes(),
             timezone: LocalZone::of_process().abbreviation(ust_time).into_bytes(),
             ..Header::of_this_machine()
         };
