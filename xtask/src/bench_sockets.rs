@@ -40,10 +40,7 @@ pub fn bench(program: &str, sockets: usize) -> Result<()> {
     fs::set_permissions(&installed, Permissions::from_mode(0o755))?;
     let actors = populate(sockets / 2)?;
     let measured = compare(installed.to_str().context("a path in UTF-8")?, sockets);
-    for mut actor in actors {
-        drop(actor.stdin.take());
-        actor.wait()?;
-    }
+    dismiss(actors)?;
     fs::remove_file(installed)?;
     measured
 }
@@ -124,7 +121,7 @@ fn shell(line: &str) -> Result<()> {
 }
 
 /// As many processes as the limit of descriptors demands, each with its share of the connections.
-fn populate(pairs: usize) -> Result<Vec<Child>> {
+pub(crate) fn populate(pairs: usize) -> Result<Vec<Child>> {
     let (_, limit) = getrlimit(Resource::RLIMIT_NOFILE)?;
     setrlimit(Resource::RLIMIT_NOFILE, limit, limit)?;
     let each = (limit as usize).saturating_sub(100) / 2;
@@ -142,6 +139,15 @@ fn populate(pairs: usize) -> Result<Vec<Child>> {
         actors.push(actor);
     }
     Ok(actors)
+}
+
+/// Ends them and their connections.
+pub(crate) fn dismiss(actors: Vec<Child>) -> Result<()> {
+    for mut actor in actors {
+        drop(actor.stdin.take());
+        actor.wait()?;
+    }
+    Ok(())
 }
 
 /// `bench-actor NUMBER PAIRS`: holds connections until its standard input ends.

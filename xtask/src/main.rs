@@ -11,7 +11,8 @@ fn main() -> anyhow::Result<()> {
     match words.iter().map(String::as_str).collect::<Vec<_>>().as_slice() {
         ["docs"] => write_docs(),
         ["bench"] => bench::counters(),
-        ["bench-record", program, seconds] => bench_record::bench(program, seconds),
+        ["bench-record", program, seconds] => bench_record::bench(program, seconds, 0),
+        ["bench-record", program, seconds, sockets] => bench_record::bench(program, seconds, sockets.parse()?),
         ["bench-sar", program] => bench_sar::bench(program),
         ["bench-sockets", program, sockets] => bench_sockets::bench(program, sockets.parse()?),
         ["bench-trace", program] => bench_trace::bench(program),
@@ -20,7 +21,7 @@ fn main() -> anyhow::Result<()> {
         ["bench-load"] => bench_trace::load(),
         ["bench-cost", command @ ..] => bench_sar::cost(command),
         _ => bail!(
-            "usage: cargo xtask docs | bench | bench-record PROGRAM SECONDS | bench-sar PROGRAM | bench-sockets PROGRAM NUMBER | bench-trace PROGRAM"
+            "usage: cargo xtask docs | bench | bench-record PROGRAM SECONDS [SOCKETS] | bench-sar PROGRAM | bench-sockets PROGRAM NUMBER | bench-trace PROGRAM"
         ),
     }
 }
