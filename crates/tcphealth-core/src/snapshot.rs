@@ -15,6 +15,7 @@ mod counters;
 mod event;
 mod fold;
 mod instant;
+mod marks;
 mod trim;
 mod over;
 mod quick;
@@ -27,14 +28,13 @@ pub use answers::{
     Answer, Answers, ClosedSocket, Fact, Heard, Neighbour, NeighbourState, Owner, Packet, PacketKind, Process, Qdisc,
     Question, Route, Watch,
 };
-pub use census::{
-    AGES, Census, Followed, LeftOut, Line, Listener, Mark, Marks, Peer, PortUse, Service, ServiceKey, StateCounts,
-};
+pub use census::{AGES, Census, Followed, LeftOut, Line, Listener, Peer, PortUse, Service, ServiceKey, StateCounts};
 pub use counters::{Counters, Names, Table};
 pub use event::{Attempt, Closer, Event, EventCounts, Happening, Life, Program};
 pub(crate) use event::{EADDRNOTAVAIL, ECONNREFUSED};
 pub use fold::Fold;
 pub use instant::rfc3339;
+pub use marks::{Mark, Marks};
 pub use quick::{Mixed, Quick};
 pub use socket::{Endpoint, Progress, SkMem, Socket, State, Timer};
 pub use tally::{Passed, PeerTally, ProcessTally, Sums, Tally, With};

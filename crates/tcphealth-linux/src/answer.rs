@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 
 use tcphealth_core::snapshot::{Absent, Answer, Fact, Question};
 
+pub(crate) use owner::Finder;
 pub use owner::Holders;
 
 use crate::source::Source;
@@ -34,7 +35,7 @@ impl Deadline {
 
 /// Answers all questions; those of one kind are answered in one search. The owners come last: their search takes what time is
 /// left.
-pub(crate) fn answer(asked: &BTreeSet<Question>, budget: Duration) -> Vec<(Question, Answer)> {
+pub(crate) fn answer(asked: &BTreeSet<Question>, budget: Duration, finder: &mut Finder) -> Vec<(Question, Answer)> {
     let deadline = Deadline::after(budget);
     let mut network = network::Network::default();
     let mut answers = Vec::with_capacity(asked.len());
@@ -57,6 +58,6 @@ pub(crate) fn answer(asked: &BTreeSet<Question>, budget: Duration) -> Vec<(Quest
         };
         answers.push((question.clone(), answer));
     }
-    answers.extend(owner::owners(&owners, deadline));
+    answers.extend(finder.owners(&owners, deadline));
     answers
 }

@@ -21,7 +21,7 @@ mod walk;
 pub(crate) use deep::DeepWalk;
 pub use deep::try_deep_walk;
 pub use events::{Events, Reasons};
-pub(crate) use holders::holders;
+pub(crate) use holders::FileTables;
 pub use pin::{DIRECTORY as PINNED_IN, is_pinned, remove as unpin};
 #[cfg(test)]
 pub(crate) use walk::tests::population;

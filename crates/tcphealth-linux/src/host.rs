@@ -23,7 +23,7 @@ use crate::sockets::{self, Request};
 use crate::source::Source;
 use crate::sysstat_live::hardware;
 use crate::watch::Listening;
-use crate::{Error, Holders, answer, netns, qdiscs};
+use crate::{Error, Holders, answer, netns, own, qdiscs};
 
 mod together;
 
@@ -39,16 +39,18 @@ const PINNED_WALK_FROM: u64 = 1000;
 
 /// As above for a look with tcp_info: loading 50 ms, sock_diag's 1 µs more a socket, twice.
 const DEEP_FROM: u64 = 50_000;
+/// The same where one look follows the other, so that loading counts for nothing: below, there is nothing to be gained.
+const RESIDENT_FROM: u64 = 10_000;
 
 /// Which pass over the sockets a look takes.
-#[derive(Clone, Copy, Debug)]
+#[derive(Debug)]
 pub enum Pass<'a> {
     /// The first: it leaves marks.
     First,
     /// The second: it is compared with the marks of the look before and leaves none.
     Second(&'a Marks),
-    /// Second to one and first to another: compared, and leaves marks.
-    Next(&'a Marks),
+    /// Second to one and first to another: compared, and the marks become those of this look.
+    Next(Marks),
 }
 
 /// Listening for the length of a window; see [`Host::watch`].
@@ -82,6 +84,8 @@ pub struct Host {
     walker: Option<Walker>,
     /// Whether it read those of the look before.
     walked_before: bool,
+    /// What finds the owners of sockets.
+    finder: answer::Finder,
 }
 
 /// What a look has read before the sockets.
@@ -95,14 +99,42 @@ struct Begun {
 
 /// A program in the kernel that reads the sockets of a look, for one host or for many that look one after the other. Of tcp_info it
 /// tells what rules read, and no more.
-#[derive(Clone, Debug, Default)]
-pub struct Walker(Rc<RefCell<Option<Result<DeepWalk, Absent>>>>);
+#[derive(Clone, Debug)]
+pub struct Walker {
+    walk: Rc<RefCell<Option<Result<DeepWalk, Absent>>>>,
+    /// Sockets of the whole host from which it is used.
+    from: u64,
+}
+
+impl Default for Walker {
+    fn default() -> Self {
+        Self { walk: Rc::default(), from: DEEP_FROM }
+    }
+}
 
 impl Walker {
+    /// For one host that is looked at again and again.
+    fn resident() -> Self {
+        Self { from: RESIDENT_FROM, ..Self::default() }
+    }
+
+    /// Whether it is permitted, and so many sockets make it worth while. Who uses it goes on until there are half as many: each
+    /// change of the way is a look that is compared with nothing.
+    fn pays(&self, sockets: u64, in_use: bool) -> bool {
+        let from = if in_use { self.from / 2 } else { self.from };
+        sockets >= from
+            && self.walk.try_borrow_mut().is_ok_and(|mut walk| walk.get_or_insert_with(DeepWalk::load).is_ok())
+    }
+
+    /// One that fails is not tried again.
     fn census(&self, source: &mut Source, fold: Fold<'_>) -> Result<(Census, Marks), Absent> {
-        let mut walk = self.0.try_borrow_mut().map_err(|_| Absent::NotAsked)?;
-        let walk = walk.get_or_insert_with(DeepWalk::load).as_mut().map_err(|absent| absent.clone())?;
-        sockets::census_by_walk(source, fold, walk)
+        let mut slot = self.walk.try_borrow_mut().map_err(|_| Absent::NotAsked)?;
+        let walk = slot.get_or_insert_with(DeepWalk::load).as_mut().map_err(|absent| absent.clone())?;
+        let read = sockets::census_by_walk(source, fold, walk);
+        if let Err(absent) = &read {
+            *slot = Some(Err(absent.clone()));
+        }
+        read
     }
 }
 
@@ -161,6 +193,13 @@ impl Host {
         Self { walker: Some(walker), ..self }
     }
 
+    /// For one who looks again and again: what is loaded once counts for nothing, what was found is remembered, and memory that was
+    /// needed once is given back.
+    pub fn resident(self) -> Self {
+        own::give_back_at_once();
+        Self { finder: answer::Finder::resident(), ..self.walking(Walker::resident()) }
+    }
+
     /// Keeps a copy of everything that is read from now on.
     ///
     /// # Errors
@@ -214,6 +253,7 @@ impl Host {
             walk_failed: None,
             walker: None,
             walked_before: false,
+            finder: answer::Finder::default(),
         }
     }
 
@@ -276,33 +316,43 @@ impl Host {
         Ok((Snapshot { identity, at, counters, sysctls, interfaces, census }, marks))
     }
 
-    /// The program gives sockets other cookies than the kernel: both looks of a window are read in the same way.
     fn census(&mut self, pass: Pass<'_>, range: (u16, u16)) -> Result<(Census, Marks), Absent> {
         let live = self.is_live() && !self.source.is_kept();
         if live && sockets::none_here(&mut self.source) {
             return Ok(self.fold(pass, range).finish());
         }
-        let first = matches!(pass, Pass::First);
-        let walks = live && if first { sockets::number(&mut self.source) >= DEEP_FROM } else { self.walked_before };
-        self.walked_before = false;
-        if let Some(walker) = self.walker.clone().filter(|_| walks) {
-            let fold = self.fold(pass, range);
-            match walker.census(&mut self.source, fold) {
-                Ok(done) => {
-                    self.walked_before = true;
-                    return Ok(done);
+        if self.finder.is_resident() {
+            own::give_back();
+        }
+        let walks = live && self.walks_now(&pass);
+        // The program gives sockets other cookies than the kernel: when the way changes nothing can be compared.
+        let pass = if walks == self.walked_before { pass } else { Pass::First };
+        self.walked_before = walks;
+        let fold = self.fold(pass, range);
+        let Some(walker) = self.walker.clone().filter(|_| walks) else {
+            return sockets::census(&mut self.source, fold);
+        };
+        walker.census(&mut self.source, fold).or_else(|absent| {
+            self.walk_failed = Some(absent);
+            self.walked_before = false;
+            let fold = self.fold(Pass::First, range);
+            sockets::census(&mut self.source, fold)
+        })
+    }
+
+    /// Whether the program reads the sockets of this look. The second of two goes the way of the first.
+    fn walks_now(&mut self, pass: &Pass<'_>) -> bool {
+        match (pass, &self.walker) {
+            (_, None) => false,
+            (Pass::Second(_), _) => self.walked_before,
+            (_, Some(walker)) => {
+                let worth = walker.pays(sockets::number(&mut self.source), self.walked_before);
+                if worth {
+                    self.finder.prepare();
                 }
-                // Its marks are of no use to sock_diag.
-                Err(absent) if !first => {
-                    self.walk_failed = Some(absent);
-                    let fold = self.fold(Pass::First, range);
-                    return sockets::census(&mut self.source, &fold);
-                }
-                Err(_) => {}
+                worth
             }
         }
-        let fold = self.fold(pass, range);
-        sockets::census(&mut self.source, &fold)
     }
 
     /// Hands every TCP socket that is asked for to `each`. Of a frozen host, those of the look that comes next.
@@ -446,8 +496,8 @@ impl Host {
     }
 
     /// Paths take their own time, and only with leave.
-    fn find(&self, asked: &BTreeSet<Question>, budget: Duration) -> Vec<(Question, Answer)> {
-        let mut found = answer::answer(asked, budget);
+    fn find(&mut self, asked: &BTreeSet<Question>, budget: Duration) -> Vec<(Question, Answer)> {
+        let mut found = answer::answer(asked, budget, &mut self.finder);
         if let Some(rounds) = self.rounds {
             let is_path = |question: &&Question| matches!(question, Question::Path { .. });
             let probed = answer::path::paths(asked.iter().filter(is_path).cloned(), rounds);
@@ -510,6 +560,8 @@ impl<'a> Brief<'a> {
 }
 
 fn identity(source: &mut Source) -> Identity {
+    // The file is there since Linux 6.1.
+    let hardware = if source.is_live() { hardware() } else { String::new() };
     let mut word = |name: &str| {
         let mut buffer = Vec::new();
         source.text(name, &mut buffer).ok()?;
@@ -520,6 +572,7 @@ fn identity(source: &mut Source) -> Identity {
     Identity {
         hostname: word("proc/sys/kernel/hostname").unwrap_or_default(),
         kernel: word("proc/sys/kernel/osrelease").unwrap_or_default(),
+        hardware: word("proc/sys/kernel/arch").unwrap_or(hardware),
         boot_id: word("proc/sys/kernel/random/boot_id").unwrap_or_default(),
         netns: netns.as_deref().and_then(netns::inode).unwrap_or_default(),
         first_netns,
@@ -563,8 +616,6 @@ mod tests {
         let want = Brief::of(State::Listen.bit());
         let own = Namespaces::find().open.into_iter().filter(|one| one.is_own).collect::<Vec<_>>();
         let add = &mut |count: &mut u32, socket: &Socket, netns| {
-    // The file is there since Linux 6.1.
-    let hardware = if source.is_live() { hardware() } else { String::new() };
             *count += u32::from(socket.local.to_string() == place && own.iter().any(|one| one.inode == netns));
         };
         let (count, closed) = host.everywhere(&own, want, add).unwrap();
@@ -572,4 +623,3 @@ mod tests {
         assert!(host.walk_failed().is_some() && !host.walks());
     }
 }
-        hardware: word("proc/sys/kernel/arch").unwrap_or(hardware),

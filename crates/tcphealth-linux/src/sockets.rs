@@ -112,22 +112,26 @@ pub(crate) fn census_by_walk(
 }
 
 /// All sockets, folded: listeners first, for they tell which side of a connection we are.
-pub(crate) fn census(source: &mut Source, fold: &Fold<'_>) -> Result<(Census, Marks), Absent> {
+pub(crate) fn census(source: &mut Source, mut fold: Fold<'_>) -> Result<(Census, Marks), Absent> {
+    let texts = fold.of_texts();
     let retries = if source.is_live() { RETRIES } else { 0 };
-    for retry in 0..=retries {
-        let mut attempt = fold.clone();
+    for _ in 0..retries {
+        let Some(mut attempt) = fold.again() else { break };
         match pass(source, &mut attempt) {
-            Ok(true) if retry < retries => {}
-            Ok(interrupted) => {
-                if interrupted {
-                    attempt.interrupted();
-                }
-                return Ok(attempt.finish());
-            }
-            Err(absent) => return census_of_texts(source, fold.clone()).map_err(|_| absent),
+            Ok(true) => {}
+            Ok(false) => return Ok(attempt.finish()),
+            Err(absent) => return census_of_texts(source, texts).map_err(|_| absent),
         }
     }
-    Err(Absent::NotAsked)
+    match pass(source, &mut fold) {
+        Ok(interrupted) => {
+            if interrupted {
+                fold.interrupted();
+            }
+            Ok(fold.finish())
+        }
+        Err(absent) => census_of_texts(source, texts).map_err(|_| absent),
+    }
 }
 
 /// The first part of a census: who listens in the namespace of the calling thread. Whatever its number, the host's connections are
@@ -146,7 +150,6 @@ fn pass(source: &mut Source, fold: &mut Fold<'_>) -> Result<bool, Absent> {
 
 /// The texts have their listeners first too, but each family for itself.
 fn census_of_texts(source: &mut Source, mut fold: Fold<'_>) -> Result<(Census, Marks), Absent> {
-    fold.without_cookies();
     texts(source, &mut |socket| {
         if socket.state == State::Listen {
             fold.add(socket);

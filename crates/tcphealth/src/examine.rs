@@ -69,13 +69,13 @@ impl Examiner<'_> {
     /// The window that begins where another ended; also returns the look that ends it.
     pub(crate) fn next(
         &mut self,
-        before: &(Snapshot, Marks),
+        (before, marks): (Snapshot, Marks),
         window: Duration,
     ) -> anyhow::Result<(Report, (Snapshot, Marks))> {
-        let ears = self.pass(&before.0, window)?;
-        let now = self.host.look(Pass::Next(&before.1))?;
+        let ears = self.pass(&before, window)?;
+        let now = self.host.look(Pass::Next(marks))?;
         let heard = ears.stop(self.host)?;
-        Ok((self.report(&before.0, Some(&now.0), heard)?, now))
+        Ok((self.report(&before, Some(&now.0), heard)?, now))
     }
 
     /// Lets the window pass, and listens from the moment on when a rule sees a reason to.
@@ -94,21 +94,31 @@ impl Examiner<'_> {
         let host = &mut *self.host;
         let mut ask =
             |asked: BTreeSet<Question>, answers: &mut Answers| Ok(host.answer(&asked, answers, ANSWER_BUDGET)?);
-        Ok(settle((first, second), &mut self.history, (answers, self.limits), &mut ask)?.0)
+        settle((first, second), &mut self.history, (answers, self.limits), &mut ask)
     }
 }
 
 /// Finds answers and adds them.
 pub(crate) type Find<'a> = dyn FnMut(BTreeSet<Question>, &mut Answers) -> anyhow::Result<()> + 'a;
 
-/// Judges, answers what the rules ask, and judges again; also returns what was known in the end. The window joins those before it.
+/// Judges, answers what the rules ask, and judges again. The window joins those before it.
 pub(crate) fn settle(
     (first, second): (&Snapshot, Option<&Snapshot>),
     history: &mut History,
     (answers, limits): (Answers, &Limits),
     find: &mut Find<'_>,
-) -> anyhow::Result<(Report, Answers)> {
-    let mut answers = answers;
+) -> anyhow::Result<Report> {
+    let answers = answered((first, second), history, (answers, limits), find)?;
+    conclude((first, second), history, &answers, limits)
+}
+
+/// What the rules ask about a window, answered, and what they ask then.
+pub(crate) fn answered(
+    (first, second): (&Snapshot, Option<&Snapshot>),
+    history: &History,
+    (mut answers, limits): (Answers, &Limits),
+    find: &mut Find<'_>,
+) -> anyhow::Result<Answers> {
     for _ in 0..ROUNDS {
         let asked = asked((first, second), history, &answers, limits)?;
         if asked.is_empty() {
@@ -116,8 +126,7 @@ pub(crate) fn settle(
         }
         find(asked, &mut answers)?;
     }
-    let report = conclude((first, second), history, &answers, limits)?;
-    Ok((report, answers))
+    Ok(answers)
 }
 
 /// What the rules ask and is not known yet.

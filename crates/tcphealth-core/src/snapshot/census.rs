@@ -7,7 +7,7 @@ use std::net::IpAddr;
 use serde::{Deserialize, Serialize};
 
 use super::sparse;
-use super::{Endpoint, Socket, State};
+use super::{Endpoint, Mark, Socket, State};
 
 /// Number of sockets in each state.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -324,123 +324,6 @@ pub struct PortUse {
     pub shared: u32,
 }
 
-/// What the second pass needs to know of a socket of the first: 64 bytes, dropped after the join.
-#[derive(Clone, Copy, Debug, Default, Serialize, Deserialize)]
-#[serde(default)]
-pub struct Mark {
-    /// Cookie.
-    pub cookie: u64,
-    /// Bytes acknowledged, low half: only whether it changed matters.
-    pub bytes_acked_low: u32,
-    /// Bytes received, low half.
-    pub bytes_received_low: u32,
-    /// `tcpi_data_segs_out`.
-    pub data_segs_out: u32,
-    /// `tcpi_total_retrans`.
-    pub total_retrans: u32,
-    /// `tcpi_dsack_dups`.
-    pub dsack_dups: u32,
-    /// Recv-Q.
-    pub rqueue: u32,
-    /// Send-Q.
-    pub wqueue: u32,
-    /// `tcpi_rtt`, µs.
-    pub rtt_us: u32,
-    /// `tcpi_rttvar`, µs.
-    pub rttvar_us: u32,
-    /// `tcpi_busy_time`, ms.
-    pub busy_ms: u32,
-    /// `tcpi_rwnd_limited`, ms.
-    pub rwnd_limited_ms: u32,
-    /// Since anything was sent or received, ms.
-    pub idle_ms: u32,
-    /// skmem `d`, low half.
-    pub drops_low: u16,
-    /// `tcpi_reord_seen`, low half.
-    pub reord_seen_low: u16,
-    /// State.
-    pub state: State,
-    /// `idiag_retrans`.
-    pub timer_retrans: u8,
-    /// No process had it.
-    pub ownerless: bool,
-    /// It had carried data.
-    pub with_data: bool,
-}
-
-/// How many marks from the expected one on are looked at.
-const NEARBY: usize = 4;
-
-/// The marks of a pass, found by cookie.
-#[derive(Clone, Debug, Default)]
-pub struct Marks {
-    marks: Vec<Mark>,
-    places: Vec<u32>,
-}
-
-impl Marks {
-    /// None yet, with room for so many.
-    pub fn with_room(marks: usize) -> Self {
-        Self { marks: Vec::with_capacity(marks), places: Vec::new() }
-    }
-
-    /// Adds one.
-    pub fn push(&mut self, mark: Mark) {
-        self.marks.push(mark);
-    }
-
-    /// Makes them findable; call it once, when the pass has ended. Open addressing with at least half the places free.
-    pub fn index(&mut self) {
-        let size = (self.marks.len() * 2).next_power_of_two();
-        self.places = vec![0; size];
-        for (number, mark) in self.marks.iter().enumerate() {
-            let mut place = Self::place(mark.cookie, size);
-            while self.places.get(place).is_some_and(|&taken| taken != 0) {
-                place = (place + 1) & (size - 1);
-            }
-            if let Some(free) = self.places.get_mut(place) {
-                *free = number as u32 + 1;
-            }
-        }
-    }
-
-    /// The mark of a socket, and its place. A table is read in nearly the same order again, so it is looked for where it is
-    /// expected, and among the next ones, before the whole memory is.
-    pub fn find(&self, cookie: u64, expected: usize) -> Option<(&Mark, usize)> {
-        let nearby = self.marks.iter().enumerate().skip(expected).take(NEARBY);
-        let near = nearby.into_iter().find(|(_, mark)| mark.cookie == cookie).map(|(place, mark)| (mark, place));
-        near.or_else(|| self.search(cookie))
-    }
-
-    fn search(&self, cookie: u64) -> Option<(&Mark, usize)> {
-        let size = self.places.len();
-        let mut place = Self::place(cookie, size.max(1));
-        loop {
-            let number = self.places.get(place)?.checked_sub(1)? as usize;
-            let mark = self.marks.get(number)?;
-            if mark.cookie == cookie {
-                return Some((mark, number));
-            }
-            place = (place + 1) & (size - 1);
-        }
-    }
-
-    /// How many there are.
-    pub fn len(&self) -> usize {
-        self.marks.len()
-    }
-
-    /// Whether there is none.
-    pub fn is_empty(&self) -> bool {
-        self.marks.is_empty()
-    }
-
-    // Cookies count up from one: Fibonacci hashing spreads neighbours.
-    fn place(cookie: u64, size: usize) -> usize {
-        (cookie.wrapping_mul(0x9E37_79B9_7F4A_7C15) >> 20) as usize & (size - 1)
-    }
-}
-
 /// A socket kept in full, with its mark when it was there at the look before.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 #[serde(default)]
@@ -562,29 +445,5 @@ impl Census {
             Some(listener) => ServiceKey::Listener(listener.local),
             None => ServiceKey::Destination { source: socket.local.address, destination: socket.remote },
         }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn marks_are_found_by_cookie_and_only_so() {
-        let mut marks = Marks::default();
-        for cookie in 1..=1000 {
-            marks.push(Mark { cookie, wqueue: cookie as u32 * 3, ..Mark::default() });
-        }
-        marks.index();
-        // Wherever it is expected: at its place, before it, after it, and where there is none.
-        for expected in [0, 1, 500, 996, 1000, usize::MAX] {
-            let is_found = |cookie| {
-                let found = marks.find(cookie, expected).map(|(mark, place)| (mark.cookie, mark.wqueue, place));
-                found == Some((cookie, cookie as u32 * 3, cookie as usize - 1))
-            };
-            assert!((1..=1000).all(is_found));
-            assert!(marks.find(1001, expected).is_none());
-        }
-        assert!(Marks::default().find(1, 0).is_none());
     }
 }

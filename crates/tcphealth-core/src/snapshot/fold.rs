@@ -15,6 +15,8 @@ const PEERS_MAX: usize = 65_536;
 const SOURCES_MAX: usize = 256;
 /// Sockets kept in full, per reason: 4096 × 10 reasons × 500 bytes stay near 20 MB.
 const KEPT_MAX: usize = 4_096;
+/// The same in a program that stays: 5 MB.
+const KEPT_RESIDENT_MAX: usize = 1_024;
 /// TIME_WAIT lasts 60 s (TCP_TIMEWAIT_LEN, include/net/tcp.h).
 const TIME_WAIT_MS: u32 = 60_000;
 /// A socket is stuck from this many doublings on: at a timeout of 200 ms it has been silent for more than 1.4 s.
@@ -69,8 +71,11 @@ impl PortBits {
 /// A pass in progress.
 #[derive(Clone)]
 pub struct Fold<'a> {
+    /// Marks that stay as they are.
     before: Option<&'a Marks>,
-    /// Where in them the next socket is expected.
+    /// Marks that become those of this pass; `None` when nobody asks for them.
+    marks: Option<Marks>,
+    /// Where in either the next socket is expected.
     expected: usize,
     window_ms: u32,
     range: (u16, u16),
@@ -79,8 +84,6 @@ pub struct Fold<'a> {
     peers: HashMap<IpAddr, Peer, Quick>,
     ports: BTreeMap<IpAddr, PortBits>,
     kept: HashMap<Reason, usize>,
-    marks: Marks,
-    mark: bool,
     texts: bool,
     census: Census,
 }
@@ -88,23 +91,28 @@ pub struct Fold<'a> {
 impl<'a> Fold<'a> {
     /// A first pass: `range` is `ip_local_port_range`. It leaves marks for the second.
     pub fn first(range: (u16, u16)) -> Self {
-        Self::new(None, 0, range, true)
+        Self::new((None, Some(Marks::default())), false, 0, range)
     }
 
     /// A second pass, `window_ms` after the first.
     pub fn second(before: &'a Marks, window_ms: u32, range: (u16, u16)) -> Self {
-        Self::new(Some(before), window_ms, range, false)
+        Self::new((Some(before), None), true, window_ms, range)
     }
 
-    /// A pass that is second to one and first to another: what a resident program takes.
-    pub fn next(before: &'a Marks, window_ms: u32, range: (u16, u16)) -> Self {
-        Self::new(Some(before), window_ms, range, true)
+    /// A pass that is second to one and first to another: what a resident program takes. The marks become those of this pass.
+    pub fn next(before: Marks, window_ms: u32, range: (u16, u16)) -> Self {
+        Self::new((None, Some(before)), true, window_ms, range)
     }
 
-    fn new(before: Option<&'a Marks>, window_ms: u32, range: (u16, u16), mark: bool) -> Self {
-        let census = Census { joined: before.is_some(), ..Census::default() };
+    fn new(
+        (before, marks): (Option<&'a Marks>, Option<Marks>),
+        joined: bool,
+        window_ms: u32,
+        range: (u16, u16),
+    ) -> Self {
         Self {
             before,
+            marks,
             expected: 0,
             window_ms,
             range,
@@ -113,12 +121,25 @@ impl<'a> Fold<'a> {
             peers: HashMap::default(),
             ports: BTreeMap::new(),
             kept: HashMap::new(),
-            // Nearly as many sockets are expected as there were: growing by doubling would take twice the memory.
-            marks: before.filter(|_| mark).map(|before| Marks::with_room(before.len() / 16 * 17)).unwrap_or_default(),
-            mark,
             texts: false,
-            census,
+            census: Census { joined, ..Census::default() },
         }
+    }
+
+    /// The same pass before its first socket; `None` when the marks of before become its own, so that it can begin only once.
+    pub fn again(&self) -> Option<Self> {
+        (!self.renews()).then(|| self.clone())
+    }
+
+    /// Whether the marks of before become those of this pass.
+    fn renews(&self) -> bool {
+        self.census.joined && self.marks.is_some()
+    }
+
+    /// The same pass over the text tables: without cookies none of their sockets can be found again, so nothing is compared, and
+    /// they do not tell the limit of an accept queue.
+    pub fn of_texts(&self) -> Fold<'static> {
+        Fold { texts: true, ..Fold::new((None, None), false, self.window_ms, self.range) }
     }
 
     /// Takes one socket. All listeners must come before everything else: they tell which side of a connection we are.
@@ -143,17 +164,9 @@ impl<'a> Fold<'a> {
             .into_iter()
             .map(|(source, bits)| PortUse { source, distinct: count(&*bits.once), shared: count(&*bits.twice) })
             .collect();
-        self.marks.index();
-        (self.census, self.marks)
-    }
-
-    /// The sockets come from the text tables: without cookies none of them can be found again, so nothing is compared, and
-    /// they do not tell the limit of an accept queue.
-    pub fn without_cookies(&mut self) {
-        self.texts = true;
-        self.before = None;
-        self.mark = false;
-        self.census.joined = false;
+        let mut marks = self.marks.unwrap_or_default();
+        marks.end_pass();
+        (self.census, marks)
     }
 
     /// Notes that the kernel's table changed while it was dumped.
@@ -163,13 +176,11 @@ impl<'a> Fold<'a> {
 
     fn add_listener(&mut self, socket: &Socket) {
         let drops = socket.skmem.map(|mem| mem.drops);
-        let before = self.before_of(socket);
+        // A listener has no retransmissions: its mark keeps its drops in their place.
+        let total_retrans = drops.unwrap_or(0);
+        let mark = || Mark { cookie: socket.cookie, state: State::Listen, total_retrans, ..Mark::default() };
+        let before = self.meet(socket.cookie, mark);
         let drops_grown = before.zip(drops).map(|(mark, drops)| drops.wrapping_sub(mark.total_retrans));
-        if self.mark {
-            // A listener has no retransmissions: its mark keeps its drops in their place.
-            let total_retrans = drops.unwrap_or(0);
-            self.marks.push(Mark { cookie: socket.cookie, state: State::Listen, total_retrans, ..Mark::default() });
-        }
         if self.census.listeners.len() >= LISTENERS_MAX {
             self.census.left_out.listeners += 1;
             return;
@@ -195,7 +206,7 @@ impl<'a> Fold<'a> {
     fn add_connection(&mut self, socket: &Socket) {
         // A stub in FIN_WAIT2 is followed like a socket; TIME_WAIT never is.
         let followed = socket.state != State::TimeWait;
-        let before = if followed { self.before_of(socket) } else { None };
+        let before = if followed { self.meet(socket.cookie, || mark_of(socket)) } else { None };
         let listener = self.listener_of(&socket.local);
         if let Some(place) = listener {
             self.count_half_open(place, socket);
@@ -204,7 +215,7 @@ impl<'a> Fold<'a> {
             Some(listener) => ServiceKey::Listener(listener.local),
             None => ServiceKey::Destination { source: socket.local.address, destination: socket.remote },
         };
-        if followed && self.before.is_some() && before.is_none() {
+        if followed && self.census.joined && before.is_none() {
             self.census.born.add(socket.state);
         }
         self.count_service(key, socket, before.as_ref());
@@ -213,17 +224,18 @@ impl<'a> Fold<'a> {
             self.count_port(socket);
         }
         if followed {
-            if self.mark {
-                self.marks.push(mark_of(socket));
-            }
             self.keep(socket, before);
         }
     }
 
-    fn before_of(&mut self, socket: &Socket) -> Option<Mark> {
-        let (mark, place) = self.before?.find(socket.cookie, self.expected)?;
+    /// The mark that a socket had at the look before. Where marks are left, it has that of now from here on.
+    fn meet(&mut self, cookie: u64, now: impl FnOnce() -> Mark) -> Option<Mark> {
+        let (mark, place) = match &mut self.marks {
+            Some(marks) => marks.renew(now(), self.expected)?,
+            None => self.before?.find(cookie, self.expected).map(|(mark, place)| (*mark, place))?,
+        };
         self.expected = place.saturating_add(1);
-        Some(*mark)
+        Some(mark)
     }
 
     fn listener_of(&self, local: &Endpoint) -> Option<usize> {
@@ -257,7 +269,7 @@ impl<'a> Fold<'a> {
             self.census.left_out.services += 1;
             return;
         }
-        let (joined, window_ms, range) = (self.before.is_some(), self.window_ms, self.range);
+        let (joined, window_ms, range) = (self.census.joined, self.window_ms, self.range);
         let service = self.services.entry(key).or_insert_with(|| Service::new(key));
         count_now(service, socket, range);
         count_idle(service, socket, window_ms);
@@ -308,8 +320,9 @@ impl<'a> Fold<'a> {
 
     fn keep(&mut self, socket: &Socket, before: Option<Mark>) {
         let Some(reason) = reason_to_keep(socket, before.as_ref(), self.window_ms) else { return };
+        let most = if self.renews() { KEPT_RESIDENT_MAX } else { KEPT_MAX };
         let kept = self.kept.entry(reason).or_default();
-        if *kept >= KEPT_MAX {
+        if *kept >= most {
             self.census.left_out.sockets += 1;
             return;
         }

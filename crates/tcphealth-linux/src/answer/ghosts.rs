@@ -33,14 +33,15 @@ pub(super) fn ghosts(pid: u32, source: &mut Source, deadline: Deadline) -> Resul
         return Err(Absent::NotHere);
     }
     let sockets = sockets_of(pid, deadline)?;
-    let known = inodes(source)?;
+    let mut suspects = sockets.iter().map(|(_, inode)| *inode).collect();
+    clear(&mut suspects, source)?;
     let mut found = Vec::new();
-    for (descriptor, inode) in sockets {
+    for (number, inode) in sockets.into_iter().filter(|(_, inode)| suspects.contains(inode)) {
         if deadline.passed() {
             return Err(Absent::CutShort(found.len().to_string()));
         }
-        let suspect = !known.contains(&inode) && is_tcp(&descriptor);
-        if suspect && had_a_connection_here(pid, &descriptor)? && socket_inode(&descriptor) == Some(inode) {
+        let descriptor = PathBuf::from(format!("/proc/{pid}/fd/{number}"));
+        if is_tcp(&descriptor) && had_a_connection_here(pid, number)? && socket_inode(&descriptor) == Some(inode) {
             found.push(u64::from(inode));
         }
     }
@@ -51,7 +52,8 @@ fn refused_or_gone(pid: u32) -> Absent {
     if Path::new(&format!("/proc/{pid}")).exists() { Absent::NotPermitted(PTRACE.to_owned()) } else { Absent::NotHere }
 }
 
-fn sockets_of(pid: u32, deadline: Deadline) -> Result<Vec<(PathBuf, u32)>, Absent> {
+/// The sockets of a process: descriptor and inode.
+fn sockets_of(pid: u32, deadline: Deadline) -> Result<Vec<(i32, u32)>, Absent> {
     let path = format!("/proc/{pid}/fd");
     let entries = fs::read_dir(&path).map_err(|error| match error.kind() {
         ErrorKind::PermissionDenied => Absent::NotPermitted(PTRACE.to_owned()),
@@ -63,19 +65,19 @@ fn sockets_of(pid: u32, deadline: Deadline) -> Result<Vec<(PathBuf, u32)>, Absen
         if deadline.passed() {
             return Err(Absent::CutShort(found.len().to_string()));
         }
-        found.extend(socket_inode(&entry.path()).map(|inode| (entry.path(), inode)));
+        let number = entry.file_name().to_str().and_then(|name| name.parse().ok());
+        found.extend(number.zip(socket_inode(&entry.path())));
     }
     Ok(found)
 }
 
-/// Inodes of all sockets in the tables.
-fn inodes(source: &mut Source) -> Result<HashSet<u32>, Absent> {
-    let mut all = HashSet::new();
+/// Takes the inodes of all sockets in the tables out.
+fn clear(suspects: &mut HashSet<u32>, source: &mut Source) -> Result<(), Absent> {
     let request = Request { states: ALL_STATES | BOUND, attributes: 0, family: Family::Both, code: None };
     visit(source, "netlink/all", request, &mut |socket| {
-        all.insert(socket.inode);
-    })?;
-    Ok(all)
+        suspects.remove(&socket.inode);
+    })
+    .map(drop)
 }
 
 /// `system.sockprotoname` is the name of the protocol (net/socket.c `sockfs_xattr_get()`).
@@ -92,8 +94,7 @@ fn is_tcp(descriptor: &Path) -> bool {
 
 /// A process may hold a socket of another namespace, which no table here has, or one that never was connected. Only the socket
 /// itself knows: it is borrowed.
-fn had_a_connection_here(pid: u32, descriptor: &Path) -> Result<bool, Absent> {
-    let number = descriptor.file_name().and_then(|name| name.to_str()?.parse().ok()).ok_or(Absent::NotHere)?;
+fn had_a_connection_here(pid: u32, number: i32) -> Result<bool, Absent> {
     let theirs = match borrow(pid, number) {
         Ok(theirs) => theirs,
         Err(Errno::EPERM | Errno::EACCES) => return Err(Absent::NotPermitted(PTRACE.to_owned())),

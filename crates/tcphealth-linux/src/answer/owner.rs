@@ -9,12 +9,13 @@ use std::collections::{BTreeSet, HashMap, HashSet};
 use std::fs;
 use std::io::ErrorKind;
 use std::os::unix::fs::MetadataExt;
+use std::time::{Duration, Instant};
 
 use tcphealth_core::snapshot::{Absent, Answer, Fact, Owner, Question};
 
 use super::Deadline;
 use super::process::comm;
-use crate::bpf::holders;
+use crate::bpf::FileTables;
 use crate::netns;
 
 /// The clock is looked at once in so many descriptors (5 µs each).
@@ -22,6 +23,97 @@ const STEP: usize = 64;
 
 /// Open files of the host from which loading the program (10 ms) costs less than following their links.
 const HOLDERS_FROM: u64 = 4000;
+
+/// After a search of all processes the next one waits so many times its length,
+const REST: u32 = 2_000;
+/// but no longer than this: until then only the processes that are known are searched.
+const REST_MAX: Duration = Duration::from_secs(60);
+/// They are known for so long: it may be others that hold the same sockets now.
+const KNOWN_FOR: Duration = Duration::from_secs(300);
+/// Of these only the ones with no more descriptors are searched first.
+const FEW_DESCRIPTORS: u64 = 1_000;
+
+/// What finds owners. In a program that asks again and again most have been found before.
+#[derive(Debug, Default)]
+pub(crate) struct Finder {
+    resident: bool,
+    /// The program in the kernel, once it was needed.
+    tables: Option<Result<FileTables, Absent>>,
+    /// Processes that held something that was asked for, and since when they are known.
+    known: BTreeSet<u32>,
+    known_since: Option<Instant>,
+    /// Until when all processes are not searched.
+    rests_until: Option<Instant>,
+}
+
+impl Finder {
+    /// For one who asks again and again.
+    pub(crate) fn resident() -> Self {
+        Self { resident: true, ..Self::default() }
+    }
+
+    /// Whether it was made for that.
+    pub(crate) fn is_resident(&self) -> bool {
+        self.resident
+    }
+
+    /// Loads what a search will need, where it will: the kernel's type information takes memory that later others need.
+    pub(crate) fn prepare(&mut self) {
+        if self.resident && self.tables.is_none() && open_files().is_some_and(|files| files >= HOLDERS_FROM) {
+            self.tables = Some(FileTables::load());
+        }
+    }
+
+    /// The owners of these inodes, each with the user of its socket.
+    pub(super) fn owners(&mut self, asked: &[(u32, u32)], deadline: Deadline) -> Vec<(Question, Answer)> {
+        if asked.is_empty() {
+            return Vec::new();
+        }
+        let wanted = asked.iter().map(|(inode, _)| *inode).collect();
+        let mut search = Search { deadline, wanted, holders: HashMap::new(), refused: 0, visited: 0 };
+        let searched = self.search(&mut search, &asked.iter().map(|(_, uid)| *uid).collect());
+        let mut names = HashMap::new();
+        let mut answer = |inode: u32| match (search.owner(inode, &mut names), searched) {
+            (Some(owner), _) => Ok(Fact::Owner(Some(owner))),
+            (None, Searched::Some { of }) => Err(Absent::CutShort(format!("{} / {of}", search.visited))),
+            (None, Searched::All) if search.refused > 0 => Err(Absent::NotPermitted("CAP_SYS_PTRACE".to_owned())),
+            (None, Searched::All) => Ok(Fact::Owner(None)),
+        };
+        asked.iter().map(|&(inode, uid)| (Question::Owner { inode, uid }, answer(inode))).collect()
+    }
+
+    fn search(&mut self, search: &mut Search, users: &HashSet<u32>) -> Searched {
+        if !self.resident {
+            return search.all(&mut self.tables, users);
+        }
+        let begun = Instant::now();
+        if self.known_since.is_none_or(|since| begun - since > KNOWN_FOR) {
+            self.known.clear();
+            self.known_since = Some(begun);
+        }
+        let few = |pid: &&u32| descriptors(**pid) <= FEW_DESCRIPTORS;
+        let searched = search.run(&self.known.iter().filter(few).copied().collect::<Vec<_>>());
+        if searched && search.all_found() {
+            return Searched::All;
+        }
+        if self.rests_until.is_some_and(|until| begun < until) {
+            return Searched::Some { of: netns::pids().count() };
+        }
+        let searched = search.all(&mut self.tables, users);
+        self.rests_until = Some(Instant::now() + (begun.elapsed() * REST).min(REST_MAX));
+        self.known.extend(search.holders.values().flatten());
+        searched
+    }
+}
+
+/// How far a search got.
+#[derive(Clone, Copy, Debug)]
+enum Searched {
+    /// All processes, or as many as it took to find everything.
+    All,
+    /// Some of so many.
+    Some { of: usize },
+}
 
 /// One search.
 struct Search {
@@ -33,40 +125,22 @@ struct Search {
     visited: usize,
 }
 
-/// The owners of these inodes, each with the user of its socket.
-pub(super) fn owners(asked: &[(u32, u32)], deadline: Deadline) -> Vec<(Question, Answer)> {
-    if asked.is_empty() {
-        return Vec::new();
-    }
-    let wanted = asked.iter().map(|(inode, _)| *inode).collect();
-    let mut search = Search { deadline, wanted, holders: HashMap::new(), refused: 0, visited: 0 };
-    let mut processes = Vec::new();
-    let complete = search.asks_the_kernel() || {
-        processes = likely_first(&asked.iter().map(|(_, uid)| *uid).collect());
-        search.run(&processes)
-    };
-    let mut names = HashMap::new();
-    let mut answer = |inode: u32| match search.owner(inode, &mut names) {
-        Some(owner) => Ok(Fact::Owner(Some(owner))),
-        None if !complete => Err(Absent::CutShort(format!("{} / {}", search.visited, processes.len()))),
-        None if search.refused > 0 => Err(Absent::NotPermitted("CAP_SYS_PTRACE".to_owned())),
-        None => Ok(Fact::Owner(None)),
-    };
-    asked.iter().map(|&(inode, uid)| (Question::Owner { inode, uid }, answer(inode))).collect()
-}
-
 /// Every process: those of the users first, then those with fewer descriptors (the size of `/proc/PID/fd` since 6.2, 0 before),
 /// so that one with half a million of them does not use up the time of all others; then the newest.
 fn likely_first(users: &HashSet<u32>) -> Vec<u32> {
     let mut all: Vec<(bool, u64, Reverse<u32>)> = netns::pids()
         .map(|pid| {
             let user = fs::metadata(format!("/proc/{pid}")).map(|about| about.uid());
-            let descriptors = fs::metadata(format!("/proc/{pid}/fd")).map_or(0, |about| about.len());
-            (!user.is_ok_and(|user| users.contains(&user)), descriptors, Reverse(pid))
+            (!user.is_ok_and(|user| users.contains(&user)), descriptors(pid), Reverse(pid))
         })
         .collect();
     all.sort_unstable();
     all.into_iter().map(|(_, _, Reverse(pid))| pid).collect()
+}
+
+/// How many descriptors a process has; 0 before Linux 6.2.
+fn descriptors(pid: u32) -> u64 {
+    fs::metadata(format!("/proc/{pid}/fd")).map_or(0, |about| about.len())
 }
 
 /// Open files of the host: the first number of `/proc/sys/fs/file-nr`.
@@ -75,13 +149,23 @@ fn open_files() -> Option<u64> {
 }
 
 impl Search {
+    fn all(&mut self, tables: &mut Option<Result<FileTables, Absent>>, users: &HashSet<u32>) -> Searched {
+        self.holders.clear();
+        if self.asks_the_kernel(tables) {
+            return Searched::All;
+        }
+        let processes = likely_first(users);
+        if self.run(&processes) { Searched::All } else { Searched::Some { of: processes.len() } }
+    }
+
     /// Whether a program in the kernel has looked into the tables of all processes.
-    fn asks_the_kernel(&mut self) -> bool {
+    fn asks_the_kernel(&mut self, tables: &mut Option<Result<FileTables, Absent>>) -> bool {
         if open_files().is_none_or(|files| files < HOLDERS_FROM) {
             return false;
         }
+        let Ok(tables) = tables.get_or_insert_with(FileTables::load) else { return false };
         let (wanted, found) = (&self.wanted, &mut self.holders);
-        let asked = holders(&mut |inode, pid| {
+        let asked = tables.holders(&mut |inode, pid| {
             if wanted.contains(&inode) {
                 add(found.entry(inode).or_default(), pid);
             }
@@ -169,7 +253,7 @@ impl Holders {
     /// Everything that a program in the kernel finds.
     pub(crate) fn find() -> Result<Self, Absent> {
         let mut found = Self::default();
-        holders(&mut |inode, pid| {
+        FileTables::load()?.holders(&mut |inode, pid| {
             found.by_inode.entry(inode).and_modify(|first| *first = pid.min(*first)).or_insert(pid);
         })?;
         found.names = found
@@ -201,7 +285,6 @@ mod tests {
     use std::os::fd::{AsRawFd, OwnedFd};
     use std::path::PathBuf;
     use std::process::{Command, Stdio};
-    use std::time::Duration;
 
     use super::*;
 
@@ -210,7 +293,7 @@ mod tests {
     }
 
     fn ask(asked: &[(u32, u32)], budget: Duration) -> Vec<Answer> {
-        owners(asked, Deadline::after(budget)).into_iter().map(|(_, answer)| answer).collect()
+        Finder::default().owners(asked, Deadline::after(budget)).into_iter().map(|(_, answer)| answer).collect()
     }
 
     const TIME: Duration = Duration::from_secs(20);
@@ -257,5 +340,26 @@ mod tests {
         // A host with millions of descriptors takes longer than any test may.
         let cut_short = matches!(answer, Err(Absent::CutShort(_)));
         assert!(answer == Ok(Fact::Owner(None)) || answer == Err(refused) || cut_short, "{answer:?}");
+    }
+
+    #[test]
+    fn a_finder_that_stays_knows_who_it_found_and_rests_between_its_searches() {
+        let mut finder = Finder::resident();
+        let mut ask = |asked: &[(u32, u32)]| {
+            finder.owners(asked, Deadline::after(TIME)).into_iter().map(|(_, answer)| answer).collect::<Vec<_>>()
+        };
+        let uid = nix::unistd::getuid().as_raw();
+        let sockets = [(); 2].map(|()| TcpListener::bind("127.0.0.1:0").unwrap());
+        let inodes = [inode(&sockets[0]), inode(&sockets[1])];
+        let [input, output] = sockets.map(|socket| Stdio::from(OwnedFd::from(socket)));
+        let mut child = Command::new("sleep").arg("60").stdin(input).stdout(output).spawn().unwrap();
+        let first = ask(&[(inodes[0], uid)]);
+        // It has just searched all processes; the one that it found is searched all the same.
+        let second = ask(&[(inodes[1], uid), (u32::MAX, uid)]);
+        child.kill().unwrap();
+        child.wait().unwrap();
+        let owner = Ok(Fact::Owner(Some(Owner { pid: child.id(), comm: "sleep".into(), others: 0 })));
+        assert_eq!((&first[0], &second[0]), (&owner, &owner));
+        assert!(matches!(&second[1], Err(Absent::CutShort(_))), "{second:?}");
     }
 }

@@ -198,7 +198,7 @@ mod tests {
         std::thread::sleep(Duration::from_millis(500));
         let (mut source, range) = (Source::live(None), (32_768, 60_999));
         let (walked, marks) = census_by_walk(&mut source, Fold::first(range), walk).unwrap();
-        let (told, _) = census(&mut source, &Fold::first(range)).unwrap();
+        let (told, _) = census(&mut source, Fold::first(range)).unwrap();
         assert_eq!(walked.states, told.states);
         assert_eq!((walked.services.len(), walked.listeners.len()), (told.services.len(), 3));
         for (ours, theirs) in walked.services.iter().zip(&told.services) {

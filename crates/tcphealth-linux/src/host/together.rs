@@ -33,6 +33,8 @@ pub struct Hosts {
     walk: Option<Result<DeepWalk, Absent>>,
     /// Whether it read the sockets of the look before.
     walked: bool,
+    /// What finds the owners of sockets.
+    finder: answer::Finder,
 }
 
 /// Why the walk did not end in a look.
@@ -126,10 +128,10 @@ impl Hosts {
     ///
     /// # Errors
     /// As [`Host::look`].
-    pub fn look(&mut self, passes: &[Pass<'_>], window: Duration) -> Result<Vec<(Snapshot, Marks)>, Error> {
+    pub fn look(&mut self, mut passes: Vec<Pass<'_>>, window: Duration) -> Result<Vec<(Snapshot, Marks)>, Error> {
         let first = passes.iter().all(|pass| matches!(pass, Pass::First));
         let walks = if first { self.pays() } else { self.walked };
-        let marked_by_walk = std::mem::take(&mut self.walked);
+        self.walked = false;
         if walks {
             match self.by_walk(passes, window) {
                 Ok(looks) => {
@@ -139,11 +141,12 @@ impl Hosts {
                 Err(Broken::Host(error)) => return Err(error),
                 Err(Broken::Walk(absent)) => self.walk = Some(Err(absent)),
             }
+            // The marks of a walk are of no use to sock_diag.
+            passes = self.members.iter().map(|_| Pass::First).collect();
         }
         let one_by_one = self.members.iter_mut().zip(passes).map(|(member, pass)| {
             member.enter_after(window);
-            // The marks of a walk are of no use to sock_diag.
-            let look = member.host.look(if marked_by_walk { Pass::First } else { *pass });
+            let look = member.host.look(pass);
             member.host.rest();
             look
         });
@@ -162,12 +165,12 @@ impl Hosts {
         !host.source.is_kept() && sockets::number(&mut host.source).saturating_mul(namespaces) >= DEEP_FROM
     }
 
-    fn by_walk(&mut self, passes: &[Pass<'_>], window: Duration) -> Result<Vec<(Snapshot, Marks)>, Broken> {
+    fn by_walk(&mut self, passes: Vec<Pass<'_>>, window: Duration) -> Result<Vec<(Snapshot, Marks)>, Broken> {
         let walk = self.walk.get_or_insert_with(DeepWalk::load).as_mut().map_err(|absent| absent.clone())?;
         let mut opened = Vec::with_capacity(self.members.len());
         for (member, pass) in self.members.iter_mut().zip(passes) {
             member.enter_after(window);
-            opened.push(member.open(*pass, walk)?);
+            opened.push(member.open(pass, walk)?);
         }
         fill(&self.members, &mut opened, walk)?;
         let looks = self.members.iter_mut().zip(opened).map(|(member, open)| {
@@ -190,7 +193,8 @@ impl Hosts {
         let begin = Instant::now();
         let is_owner = |question: &&Question| matches!(question, Question::Owner { .. });
         let owners: BTreeSet<Question> = asked.iter().flatten().filter(is_owner).cloned().collect();
-        let owners: BTreeMap<Question, Answer> = answer::answer(&owners, budget / 2).into_iter().collect();
+        let owners: BTreeMap<Question, Answer> =
+            answer::answer(&owners, budget / 2, &mut self.finder).into_iter().collect();
         for ((member, asked), answers) in self.members.iter_mut().zip(asked).zip(answers) {
             let known = |question: &Question| Some((question.clone(), owners.get(question)?.clone()));
             member.host.keep(asked.iter().filter_map(known).collect(), answers)?;
@@ -268,8 +272,8 @@ mod tests {
         let inodes: Vec<u64> = namespaces.iter().map(|one| one.inode).collect();
         let (mut hosts, closed) = Hosts::within(namespaces);
         assert_eq!((hosts.members.len(), closed), (NAMESPACES.len(), 0));
-        let first = [Pass::First; NAMESPACES.len()];
-        let by_walk = match hosts.by_walk(&first, Duration::ZERO) {
+        let first = NAMESPACES.map(|_| Pass::First).into();
+        let by_walk = match hosts.by_walk(first, Duration::ZERO) {
             Ok(looks) => looks,
             Err(Broken::Walk(absent)) => return Err(absent),
             Err(Broken::Host(error)) => panic!("{error}"),
@@ -292,9 +296,9 @@ mod tests {
         }
         assert_eq!(by_walk.iter().map(|(look, _)| look.identity.netns).collect::<Vec<_>>(), inodes);
         // A second look by the same way finds all that is left of the first, at once or after another way has failed.
-        let second: Vec<Pass<'_>> = by_walk.iter().map(|(_, marks)| Pass::Second(marks)).collect();
+        let second = || by_walk.iter().map(|(_, marks)| Pass::Second(marks)).collect();
         hosts.walked = true;
-        for (look, marks) in hosts.look(&second, Duration::from_millis(10)).unwrap() {
+        for (look, marks) in hosts.look(second(), Duration::from_millis(10)).unwrap() {
             let census = look.census.unwrap();
             let kept: u32 = census.services.iter().map(|service| service.kept.total()).sum();
             assert!(census.joined && kept > 1_000 && marks.is_empty());
@@ -302,7 +306,7 @@ mod tests {
         }
         let failing = hosts.walk.take().unwrap().unwrap().failing();
         hosts.walk = Some(Ok(failing));
-        for (look, _) in hosts.look(&second, Duration::ZERO).unwrap() {
+        for (look, _) in hosts.look(second(), Duration::ZERO).unwrap() {
             assert!(!look.census.unwrap().joined);
         }
         assert!(hosts.walk_refused().is_some() && !hosts.walked);

@@ -74,7 +74,7 @@ pub(crate) fn run(args: &CheckArgs, speech: &Speech) -> anyhow::Result<ExitCode>
     if let Some(window) = args.every {
         let limits = config::limits()?;
         let every = Every { window, count: args.count, format, limits: &limits, speech };
-        return Ok(ExitCode::from(every.run(host.walking(Walker::default()))?.status()));
+        return Ok(ExitCode::from(every.run(host.resident())?.status()));
     }
     let mut window = args.look.window;
     if let Some(time) = args.events {

@@ -14,12 +14,12 @@ use tcphealth_core::rules::{History, Limits};
 use tcphealth_core::say;
 use tcphealth_core::snapshot::{Answers, Counters, Marks, Question, Snapshot};
 use tcphealth_core::words::{Lang, Message};
-use tcphealth_linux::{Cost, Host, Pass, boot_ns};
+use tcphealth_linux::{Host, Pass, boot_ns, cpu_us, resident_kb};
 
 use super::check;
 use crate::args::RecordArgs;
 use crate::config;
-use crate::examine::{ANSWER_BUDGET, settle};
+use crate::examine::{ANSWER_BUDGET, answered};
 use crate::speech::Speech;
 use crate::stop::Stop;
 use crate::store::{self, Keep, Stream, Writer};
@@ -42,7 +42,7 @@ pub(crate) fn run(args: &RecordArgs, speech: &Speech) -> anyhow::Result<ExitCode
     let directory = args.store.clone().unwrap_or_else(store::default_dir);
     let keep = Keep { days: args.max_days, bytes: args.max_bytes };
     let mut recorder = Recorder {
-        host: check::host(None, args.netns.as_deref(), None)?.with_events(),
+        host: check::host(None, args.netns.as_deref(), None)?.with_events().resident(),
         limits: config::limits()?,
         writer: Writer::new(&directory, keep)?,
         slots: Slots::default(),
@@ -139,11 +139,11 @@ impl Recorder {
     }
 
     fn census(&mut self) {
-        let (now_ns, before) = (boot_ns(), Cost::now());
+        let (now_ns, before_us) = (boot_ns(), cpu_us());
         self.pace.looked(now_ns);
         let stored = self.look(now_ns);
         self.report(stored);
-        let cost_us = Cost::now().cpu_us.saturating_sub(before.cpu_us);
+        let cost_us = cpu_us().saturating_sub(before_us);
         let census = self.before.as_ref().and_then(|(look, _)| look.census.as_ref().ok());
         let sockets = census.map_or(0, |census| census.states.total());
         if self.pace.adapt(cost_us, sockets) {
@@ -158,10 +158,8 @@ impl Recorder {
     fn look(&mut self, now_ns: u64) -> anyhow::Result<()> {
         let patience_ns = self.pace.census_ns * INTERVALS_MAX;
         let before = self.before.take().filter(|(look, _)| now_ns - look.at.begin_ns <= patience_ns);
-        let pass = before.as_ref().map_or(Pass::First, |(_, marks)| Pass::Next(marks));
+        let (before, pass) = before.map_or((None, Pass::First), |(look, marks)| (Some(look), Pass::Next(marks)));
         let (mut now, marks) = self.host.look(pass)?;
-        // The marks of before have been met; without them there is room for what follows.
-        let before = before.map(|(look, _)| look);
         if let Ok(census) = &mut now.census {
             census.trim();
         }
@@ -206,23 +204,20 @@ impl Recorder {
         };
         let (first, second) = before.map_or((now, None), |before| (before, Some(now)));
         // What was before is for whoever judges the recording: here only the questions count.
-        let mut none = History::default();
+        let (none, known) = (History::default(), || (Answers::new(), &self.limits));
         // A host that was booted anew, or a namespace that was changed, makes no window: then it is one look.
-        match settle((first, second), &mut none, (Answers::new(), &self.limits), &mut find) {
-            Ok((_, answers)) => Ok(answers),
-            Err(_) => Ok(settle((now, None), &mut none, (Answers::new(), &self.limits), &mut find)?.1),
-        }
+        answered((first, second), &none, known(), &mut find)
+            .or_else(|_| answered((now, None), &none, known(), &mut find))
     }
 
     fn meter(&self) -> Meter {
-        let Cost { cpu_us, resident_kb } = Cost::now();
         Meter {
             begun_us: self.begun_us,
             interval_ms: self.pace.interval_ns / 1_000_000,
             census_asked_ms: self.pace.census_min_ns / 1_000_000,
             census_interval_ms: self.pace.census_ns / 1_000_000,
-            cpu_us,
-            resident_kb,
+            cpu_us: cpu_us(),
+            resident_kb: resident_kb(),
             pauses: self.pauses,
         }
     }

@@ -129,7 +129,7 @@ impl Past {
             Some(first) => (first, Some(&self.last)),
             None => (&self.last, None),
         };
-        let mut report = settle((first, second), history, (self.answers.clone(), limits), &mut none)?.0;
+        let mut report = settle((first, second), history, (self.answers.clone(), limits), &mut none)?;
         report.unseen.extend(self.first.is_none().then(interrupted));
         Ok(report)
     }

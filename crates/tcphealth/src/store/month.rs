@@ -23,7 +23,7 @@ use super::names::Names;
 use super::reader::day_of;
 use super::sum::LiveRow;
 use super::{Range, Store, Stream, US_PER_DAY};
-use crate::examine::settle;
+use crate::examine::answered;
 
 const SECOND_US: i64 = 1_000_000;
 const HOUR_US: i64 = 3600 * SECOND_US;
@@ -69,8 +69,8 @@ impl Simulated {
         let (first, marks) = host.look(Pass::First).expect("a look");
         let (mut sick, _) = host.look(Pass::Second(&marks)).expect("a look");
         let mut find = |asked, answers: &mut Answers| Ok(host.answer(&asked, answers, std::time::Duration::MAX)?);
-        let (_, answers) =
-            settle((&first, Some(&sick)), &mut History::default(), (Answers::new(), &Limits::default()), &mut find)
+        let answers =
+            answered((&first, Some(&sick)), &History::default(), (Answers::new(), &Limits::default()), &mut find)
                 .expect("a window");
         let census = sick.census.as_mut().expect("sockets");
         let source = [198, 51, 100, 1].into();

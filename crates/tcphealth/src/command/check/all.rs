@@ -96,41 +96,41 @@ impl<'a> All<'a> {
     }
 
     fn first(&mut self) -> anyhow::Result<Looks> {
-        let passes = vec![Pass::First; self.hosts.members().len()];
-        Ok(self.hosts.look(&passes, Duration::ZERO)?)
+        let passes = self.hosts.members().iter().map(|_| Pass::First).collect();
+        Ok(self.hosts.look(passes, Duration::ZERO)?)
     }
 
     fn once(&mut self, window: Duration, meanwhile: &mut dyn Meanwhile) -> anyhow::Result<Survey> {
-        let firsts = self.first()?;
-        Ok(self.window(&firsts, window, meanwhile, |marks| Pass::Second(marks))?.0)
+        let (firsts, marks): (Vec<_>, Vec<_>) = self.first()?.into_iter().unzip();
+        Ok(self.window(&firsts, marks.iter().map(Pass::Second).collect(), window, meanwhile)?.0)
     }
 
     /// The window that begins where another ended; also returns the looks that end it.
     fn next(
         &mut self,
-        before: &Looks,
+        before: Looks,
         window: Duration,
         meanwhile: &mut dyn Meanwhile,
     ) -> anyhow::Result<(Survey, Looks)> {
-        self.window(before, window, meanwhile, |marks| Pass::Next(marks))
+        let (firsts, marks): (Vec<_>, Vec<_>) = before.into_iter().unzip();
+        self.window(&firsts, marks.into_iter().map(Pass::Next).collect(), window, meanwhile)
     }
 
     fn window(
         &mut self,
-        firsts: &Looks,
+        firsts: &[Snapshot],
+        passes: Vec<Pass<'_>>,
         window: Duration,
         meanwhile: &mut dyn Meanwhile,
-        pass: impl Fn(&Marks) -> Pass<'_>,
     ) -> anyhow::Result<(Survey, Looks)> {
-        let begin = firsts.first().map_or(0, |(look, _)| look.at.begin_ns);
+        let begin = firsts.first().map_or(0, |look| look.at.begin_ns);
         let mut ears: Vec<Ears> = firsts.iter().map(|_| Ears::default()).collect();
         let end = Duration::from_nanos(begin) + window;
         examine::pass(end, meanwhile, &mut || self.listen(firsts, &mut ears))?;
-        let passes: Vec<Pass<'_>> = firsts.iter().map(|(_, marks)| pass(marks)).collect();
-        let seconds = self.hosts.look(&passes, window)?;
+        let seconds = self.hosts.look(passes, window)?;
         let heard = self.hosts.members().iter_mut().zip(ears).map(|(member, ears)| ears.stop(&mut member.host));
         let answers = heard.collect::<anyhow::Result<Vec<Answers>>>()?;
-        let looks = firsts.iter().zip(&seconds).map(|((first, _), (second, _))| (first, second)).collect();
+        let looks = firsts.iter().zip(&seconds).map(|(first, (second, _))| (first, second)).collect();
         let reports = self.judged(&Cases { looks, limits: self.limits }, answers)?;
         Ok((self.survey(reports), seconds))
     }
@@ -144,9 +144,9 @@ impl<'a> All<'a> {
         Ok(self.survey(reports.into_iter().map(Report::into_context).collect()))
     }
 
-    fn listen(&mut self, firsts: &Looks, ears: &mut [Ears]) -> anyhow::Result<()> {
+    fn listen(&mut self, firsts: &[Snapshot], ears: &mut [Ears]) -> anyhow::Result<()> {
         let mut open = ears.iter().filter(|ears| ears.are_open()).count();
-        for ((member, (first, _)), ears) in self.hosts.members().iter_mut().zip(firsts).zip(ears) {
+        for ((member, first), ears) in self.hosts.members().iter_mut().zip(firsts).zip(ears) {
             if ears.are_open() || open < HEARD_MAX {
                 member.enter();
                 let were_open = ears.are_open();

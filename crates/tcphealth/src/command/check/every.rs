@@ -53,7 +53,7 @@ impl Every<'_> {
             speech::print(&head(self.speech.lang))?;
         }
         for _ in 0..self.count.unwrap_or(u64::MAX) {
-            let (report, now) = examiner.next(&before, self.window)?;
+            let (report, now) = examiner.next(before, self.window)?;
             before = now;
             worst = worst.max(report.word);
             add(&mut near, &report, "local");

@@ -15,7 +15,8 @@ use crate::examine::{ANSWER_BUDGET, settle};
 /// Looks at the sockets with every sample.
 pub(crate) struct Judge {
     host: Host,
-    before: (Snapshot, Marks),
+    before: Snapshot,
+    marks: Marks,
     history: History,
     limits: Limits,
     lang: Lang,
@@ -24,10 +25,10 @@ pub(crate) struct Judge {
 impl Judge {
     /// Takes the first look.
     pub(crate) fn begin(lang: Lang) -> Result<Self, Failure> {
-        let mut host = Host::live();
+        let mut host = Host::live().resident();
         let limits = config::limits().map_err(|error| failed(&error))?;
-        let before = host.look(Pass::First).map_err(|error| failed(&error.into()))?;
-        Ok(Self { host, before, history: History::default(), limits, lang })
+        let (before, marks) = host.look(Pass::First).map_err(|error| failed(&error.into()))?;
+        Ok(Self { host, before, marks, history: History::default(), limits, lang })
     }
 
     /// The line on the time since the look before.
@@ -37,11 +38,12 @@ impl Judge {
     }
 
     fn report(&mut self) -> anyhow::Result<Report> {
-        let now = self.host.look(Pass::Next(&self.before.1))?;
+        let (now, marks) = self.host.look(Pass::Next(std::mem::take(&mut self.marks)))?;
+        self.marks = marks;
         let before = std::mem::replace(&mut self.before, now);
         let host = &mut self.host;
         let mut find = |asked, answers: &mut Answers| Ok(host.answer(&asked, answers, ANSWER_BUDGET)?);
-        Ok(settle((&before.0, Some(&self.before.0)), &mut self.history, (Answers::new(), &self.limits), &mut find)?.0)
+        settle((&before, Some(&self.before)), &mut self.history, (Answers::new(), &self.limits), &mut find)
     }
 }
 

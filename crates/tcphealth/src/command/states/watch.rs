@@ -11,7 +11,7 @@ use tcphealth_core::rules::reason_of;
 use tcphealth_core::say;
 use tcphealth_core::snapshot::{State, StateCounts};
 use tcphealth_core::words::{Lang, Message};
-use tcphealth_linux::Cost;
+use tcphealth_linux::cpu_us;
 
 use super::edges::{self, DIAGRAM};
 use super::rates::{Interval, Rates, name};
@@ -44,9 +44,9 @@ pub(super) fn run(args: &StatesArgs, every: Duration, speech: &Speech) -> anyhow
     let mut rates = Rates::open(netns, &mut host);
     let (mut screen, mut first) = (None, true);
     loop {
-        let (begin, before) = (Instant::now(), Cost::now());
+        let (begin, before_us) = (Instant::now(), cpu_us());
         let counts = count(&mut host)?;
-        let cost = Duration::from_micros(Cost::now().cpu_us.saturating_sub(before.cpu_us));
+        let cost = Duration::from_micros(cpu_us().saturating_sub(before_us));
         let interval = rates.since(&mut host).filter(|_| !first);
         let moment = Moment { counts: &counts, rates: &rates, interval: interval.as_ref(), now: Zoned::now() };
         if first && args.format == TextOrJson::Text {

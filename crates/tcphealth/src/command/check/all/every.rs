@@ -29,7 +29,7 @@ pub(super) fn run(
         speech::print(&head(&all, speech))?;
     }
     for _ in 0..count.unwrap_or(u64::MAX) {
-        let (survey, now) = all.next(&before, window, &mut Silence)?;
+        let (survey, now) = all.next(before, window, &mut Silence)?;
         before = now;
         worst = worst.max(survey.word());
         let line = match format {
