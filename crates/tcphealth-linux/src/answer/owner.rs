@@ -160,7 +160,7 @@ impl Search {
 
     /// Whether a program in the kernel has looked into the tables of all processes.
     fn asks_the_kernel(&mut self, tables: &mut Option<Result<FileTables, Absent>>) -> bool {
-        if open_files().is_none_or(|files| files < HOLDERS_FROM) {
+        if self.deadline.passed() || open_files().is_none_or(|files| files < HOLDERS_FROM) {
             return false;
         }
         let Ok(tables) = tables.get_or_insert_with(FileTables::load) else { return false };
