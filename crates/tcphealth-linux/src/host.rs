@@ -1,9 +1,7 @@
 //! A place that snapshots come from.
 
-use std::cell::RefCell;
 use std::collections::BTreeSet;
 use std::path::Path;
-use std::rc::Rc;
 use std::time::Duration;
 
 use tcphealth_core::snapshot::{
@@ -26,8 +24,10 @@ use crate::watch::Listening;
 use crate::{Error, Holders, answer, netns, own, qdiscs};
 
 mod together;
+mod walker;
 
 pub use together::{Hosts, Member};
+pub use walker::Walker;
 
 /// The kernel's default of `ip_local_port_range`, where it may not be read.
 const PORT_RANGE: (u16, u16) = (32_768, 60_999);
@@ -39,8 +39,6 @@ const PINNED_WALK_FROM: u64 = 1000;
 
 /// As above for a look with tcp_info: loading 50 ms, sock_diag's 1 µs more a socket, twice.
 const DEEP_FROM: u64 = 50_000;
-/// The same where one look follows the other, so that loading counts for nothing: below, there is nothing to be gained.
-const RESIDENT_FROM: u64 = 10_000;
 
 /// Which pass over the sockets a look takes.
 #[derive(Debug)]
@@ -95,47 +93,6 @@ struct Begun {
     sysctls: Sysctls,
     interfaces: Result<Vec<Interface>, Absent>,
     counters: Counters,
-}
-
-/// A program in the kernel that reads the sockets of a look, for one host or for many that look one after the other. Of tcp_info it
-/// tells what rules read, and no more.
-#[derive(Clone, Debug)]
-pub struct Walker {
-    walk: Rc<RefCell<Option<Result<DeepWalk, Absent>>>>,
-    /// Sockets of the whole host from which it is used.
-    from: u64,
-}
-
-impl Default for Walker {
-    fn default() -> Self {
-        Self { walk: Rc::default(), from: DEEP_FROM }
-    }
-}
-
-impl Walker {
-    /// For one host that is looked at again and again.
-    fn resident() -> Self {
-        Self { from: RESIDENT_FROM, ..Self::default() }
-    }
-
-    /// Whether it is permitted, and so many sockets make it worth while. Who uses it goes on until there are half as many: each
-    /// change of the way is a look that is compared with nothing.
-    fn pays(&self, sockets: u64, in_use: bool) -> bool {
-        let from = if in_use { self.from / 2 } else { self.from };
-        sockets >= from
-            && self.walk.try_borrow_mut().is_ok_and(|mut walk| walk.get_or_insert_with(DeepWalk::load).is_ok())
-    }
-
-    /// One that fails is not tried again.
-    fn census(&self, source: &mut Source, fold: Fold<'_>) -> Result<(Census, Marks), Absent> {
-        let mut slot = self.walk.try_borrow_mut().map_err(|_| Absent::NotAsked)?;
-        let walk = slot.get_or_insert_with(DeepWalk::load).as_mut().map_err(|absent| absent.clone())?;
-        let read = sockets::census_by_walk(source, fold, walk);
-        if let Err(absent) = &read {
-            *slot = Some(Err(absent.clone()));
-        }
-        read
-    }
 }
 
 /// Which sockets are wanted, and what of each beside its state and ends: the less, the fewer lines of memory are read.
