@@ -11,7 +11,7 @@ use tcphealth_core::snapshot::{
 use tcphealth_core::wire::hash_walk::{OWNER, PROGRESS, QUEUES};
 use tcphealth_core::wire::sock_diag::{Code, Family, INFO};
 
-use crate::bpf::{DeepWalk, Events, Walk, Want, is_pinned};
+use crate::bpf::{Events, Walk, Want, is_pinned};
 use crate::counters::Tables;
 use crate::links::Links;
 use crate::netns::Namespace;
