@@ -3,11 +3,15 @@
 use super::ports::{self, Ports, Usage};
 use super::wording::{destination, process};
 use super::{Ask, Hides, Limits, Page, Rule, Shared, processes, watches_nothing};
-use crate::report::{Advice, Finding, Severity, Verdict};
-use crate::snapshot::{Owner, State};
+use crate::report::{Advice, Finding, Severity, Subject, Verdict};
+use crate::snapshot::{Owner, Service, ServiceKey, State};
 use crate::window::Window;
 use crate::words::Message;
 use crate::{say, text};
+use std::net::{IpAddr, Ipv4Addr};
+
+/// The source of connects that no look shows.
+const UNKNOWN: IpAddr = IpAddr::V4(Ipv4Addr::UNSPECIFIED);
 
 /// The rule.
 pub static RULE: Rule = Rule {
@@ -58,6 +62,8 @@ fn check(window: &Window, limits: &Limits) -> Verdict {
             *usage = before;
         }
     }
+    let unseen = unseen(window, &usages);
+    usages.extend(unseen.iter().filter_map(|service| ports.usage(service, limits)));
     let is_full = |usage: &Usage| usage.share() >= limits.ports_exhausted_ratio;
     let failed = |usage: &Usage| window.tally().map_or(0, |tally| processes::without_a_port(tally, usage.destination));
     usages.retain(|usage| is_full(usage) || failed(usage) > 0);
@@ -67,20 +73,36 @@ fn check(window: &Window, limits: &Limits) -> Verdict {
     let mut questions = Vec::new();
     let findings = usages.iter().map(|usage| {
         let found = finding(&ports, usage, ports::owner(window, usage.service, &mut questions));
-        if is_full(usage) { found } else { Finding { summary: momentary(usage, failed(usage)), ..found } }
+        if is_full(usage) { found } else { momentary(usage, failed(usage), found) }
     });
     let findings = findings.collect();
     if questions.is_empty() { Verdict::Findings(findings) } else { Verdict::Ask(questions) }
 }
 
-/// Where the looks show a free port and connects failed all the same: the range was full between them, or a program's own is smaller
-/// (`IP_LOCAL_PORT_RANGE`), or other programs bind its ports.
-fn momentary(usage: &Usage, failed: u64) -> Message {
-    say! {
-        en: "{failed} connects from {source} to {to} found no local port in the window, though {taken} of {capacity} are taken at the look",
-        ko: "{source}에서 {to}(으)로의 연결 시도 {failed}개가 구간 안에 로컬 포트를 얻지 못함. 관찰 시점에는 {capacity}개 중 {taken}개만 사용 중",
-        failed = failed, source = usage.source, to = usage.destination, taken = usage.taken, capacity = usage.capacity
-    }
+/// Destinations that connects found no port for and that no look shows.
+fn unseen(window: &Window, seen: &[Usage]) -> Vec<Service> {
+    let mut wanted = window.tally().map(processes::wanted_a_port).unwrap_or_default();
+    wanted.retain(|to| seen.iter().all(|usage| usage.destination != *to));
+    let service = |destination| Service::new(ServiceKey::Destination { source: UNKNOWN, destination });
+    wanted.into_iter().map(service).collect()
+}
+
+/// Where the looks show a free port and connects failed all the same.
+fn momentary(usage: &Usage, failed: u64, found: Finding) -> Finding {
+    let summary = say! {
+        en: "{failed} connects to {to} found no local port in the window, though {taken} of {capacity} are taken at the look",
+        ko: "{to}(으)로의 연결 시도 {failed}개가 구간 안에 로컬 포트를 얻지 못함. 관찰 시점에는 {capacity}개 중 {taken}개만 사용 중",
+        failed = failed, to = usage.destination, taken = usage.taken, capacity = usage.capacity
+    };
+    let cause = say! {
+        en: "the range was full between the looks, or the program's own is smaller (IP_LOCAL_PORT_RANGE), or other programs bind its ports. The application sees 'Cannot assign requested address'",
+        ko: "두 관찰 사이에 포트 범위가 가득 찼거나, 프로그램 자신의 범위(IP_LOCAL_PORT_RANGE)가 더 좁거나, 다른 프로그램이 그 포트를 bind함. 애플리케이션에는 'Cannot assign requested address'로 보임"
+    };
+    let known = usage.source != UNKNOWN;
+    let subject = Subject { source: found.subject.source.filter(|_| known), ..found.subject };
+    let mut repair = found.repair.into_iter();
+    let now = repair.next().into_iter().collect();
+    Finding { summary, cause, subject, now, repair: repair.collect(), ruled_out: Vec::new(), ..found }
 }
 
 fn finding(ports: &Ports, usage: &Usage, owner: Option<&Owner>) -> Finding {
@@ -187,18 +209,18 @@ mod tests {
 
     #[test]
     fn connects_without_a_port_are_found_though_no_look_shows_it() {
-        let with = |failed| {
-            let tally = Ok(Fact::Tally(processes::tests::portless("192.0.2.9:80", failed)));
+        let with = |to, failed| {
+            let tally = Ok(Fact::Tally(processes::tests::portless(to, failed)));
             client(500, &even(60), 0).answer(Question::Watch(Watch::Events), tally).build()
         };
-        assert_eq!(with(0).severity(&RULE), None);
-        let found = with(7).findings(&RULE);
+        assert_eq!(with("192.0.2.9:80", 0).severity(&RULE), None);
+        let found = with("192.0.2.9:80", 7).findings(&RULE);
         assert_eq!((found[0].severity, found[0].subject.pid), (Severity::Critical, Some(42)));
-        assert!(
-            found[0].summary.en.starts_with("7 connects from 192.0.2.1 to 192.0.2.9:80"),
-            "{}",
-            found[0].summary.en
-        );
+        let summary = &found[0].summary.en;
+        assert!(summary.starts_with("7 connects to 192.0.2.9:80"), "{summary}");
+        assert_eq!(found[0].subject.source.as_deref(), Some("192.0.2.1"));
+        let gone = with("192.0.2.9:81", 7).findings(&RULE).remove(0).subject;
+        assert_eq!((gone.remote.as_deref(), gone.source, gone.pid), (Some("192.0.2.9:81"), None, Some(42)));
     }
 
     #[test]

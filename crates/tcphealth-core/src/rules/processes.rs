@@ -172,6 +172,12 @@ pub(super) fn aborter(tally: &Tally) -> Option<Owner> {
     (most.sums.aborted as f64 > MAIN_SHARE * all as f64).then_some(most.owner)
 }
 
+/// Where connects went that found no local port.
+pub(super) fn wanted_a_port(tally: &Tally) -> BTreeSet<Endpoint> {
+    let failed = tally.processes.iter().filter(|one| one.failed == Some(Attempt::Failed(EADDRNOTAVAIL)));
+    failed.filter_map(|one| if let With::Destination(to) = one.with { Some(to) } else { None }).collect()
+}
+
 /// Connects to a place that found no local port.
 pub(super) fn without_a_port(tally: &Tally, to: Endpoint) -> u64 {
     let failed =
