@@ -115,7 +115,7 @@ fn compare(program: &str, sockets: usize) -> Result<()> {
     Ok(())
 }
 
-fn shell(line: &str) -> Result<()> {
+pub(crate) fn shell(line: &str) -> Result<()> {
     ensure!(Command::new("sh").args(["-c", line]).status()?.success(), "{line}");
     Ok(())
 }
@@ -132,11 +132,7 @@ pub(crate) fn populate(pairs: usize) -> Result<Vec<Child>> {
         left -= share;
         let mut command = Command::new(std::env::current_exe()?);
         command.args(["bench-actor", &actors.len().to_string(), &share.to_string()]);
-        let mut actor = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn()?;
-        let mut line = String::new();
-        BufReader::new(actor.stdout.take().context("a pipe")?).read_line(&mut line)?;
-        ensure!(line == "ready\n", "an actor has failed");
-        actors.push(actor);
+        actors.push(actor_of(command.stdin(Stdio::piped()).stdout(Stdio::piped()))?);
     }
     Ok(actors)
 }
@@ -148,6 +144,15 @@ pub(crate) fn dismiss(actors: Vec<Child>) -> Result<()> {
         actor.wait()?;
     }
     Ok(())
+}
+
+/// Starts an actor and waits until its sockets are there.
+pub(crate) fn actor_of(command: &mut Command) -> Result<Child> {
+    let mut actor = command.spawn()?;
+    let mut line = String::new();
+    BufReader::new(actor.stdout.take().context("a pipe")?).read_line(&mut line)?;
+    ensure!(line == "ready\n", "an actor has failed");
+    Ok(actor)
 }
 
 /// `bench-actor NUMBER PAIRS`: holds connections until its standard input ends.

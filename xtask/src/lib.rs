@@ -2,6 +2,7 @@
 #![forbid(unsafe_code)]
 
 pub mod bench;
+pub mod bench_netns;
 pub mod bench_record;
 pub mod bench_sar;
 pub mod bench_sockets;

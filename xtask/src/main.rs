@@ -4,13 +4,17 @@
 use std::fs;
 
 use anyhow::{Context, bail};
-use xtask::{bench, bench_record, bench_sar, bench_sockets, bench_trace};
+use xtask::{bench, bench_netns, bench_record, bench_sar, bench_sockets, bench_trace};
 
 fn main() -> anyhow::Result<()> {
     let words: Vec<String> = std::env::args().skip(1).collect();
     match words.iter().map(String::as_str).collect::<Vec<_>>().as_slice() {
         ["docs"] => write_docs(),
         ["bench"] => bench::counters(),
+        ["bench-netns", program, namespaces, sockets] => bench_netns::bench(program, namespaces, sockets),
+        ["bench-netns-inside", program, namespaces, sockets] => {
+            bench_netns::inside(program, namespaces.parse()?, sockets.parse()?)
+        }
         ["bench-record", program, seconds] => bench_record::bench(program, seconds, 0),
         ["bench-record", program, seconds, sockets] => bench_record::bench(program, seconds, sockets.parse()?),
         ["bench-sar", program] => bench_sar::bench(program),
@@ -21,7 +25,7 @@ fn main() -> anyhow::Result<()> {
         ["bench-load"] => bench_trace::load(),
         ["bench-cost", command @ ..] => bench_sar::cost(command),
         _ => bail!(
-            "usage: cargo xtask docs | bench | bench-record PROGRAM SECONDS [SOCKETS] | bench-sar PROGRAM | bench-sockets PROGRAM NUMBER | bench-trace PROGRAM"
+            "usage: cargo xtask docs | bench | bench-netns PROGRAM NAMESPACES SOCKETS | bench-record PROGRAM SECONDS [SOCKETS] | bench-sar PROGRAM | bench-sockets PROGRAM NUMBER | bench-trace PROGRAM"
         ),
     }
 }
