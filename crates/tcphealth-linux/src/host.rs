@@ -33,7 +33,7 @@ pub use walker::Walker;
 const PORT_RANGE: (u16, u16) = (32_768, 60_999);
 
 /// Sockets of the host from which loading the program (10 ms) costs less than sock_diag's 0.7 µs more a socket.
-const WALK_FROM: u64 = 20_000;
+pub(crate) const WALK_FROM: u64 = 20_000;
 /// The same where the program is loaded already.
 const PINNED_WALK_FROM: u64 = 1000;
 

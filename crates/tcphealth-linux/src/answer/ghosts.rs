@@ -10,13 +10,16 @@ use std::path::{Path, PathBuf};
 use nix::errno::Errno;
 use nix::sys::socket::{AddressFamily, SockFlag, SockType, getsockopt, socket};
 use nix::{getsockopt_impl, libc, sockopt_impl};
-use tcphealth_core::snapshot::{Absent, TcpInfo};
+use tcphealth_core::snapshot::{Absent, Quick, Socket, State, TcpInfo};
+use tcphealth_core::wire::hash_walk::OWNER;
 use tcphealth_core::wire::sock_diag::{ALL_STATES, BOUND, Family};
 
 use super::Deadline;
 use super::owner::socket_inode;
+use crate::bpf::{Walk, Want};
+use crate::host::WALK_FROM;
 use crate::netns;
-use crate::sockets::{Request, visit};
+use crate::sockets::{Request, number, visit};
 use crate::source::Source;
 
 const PTRACE: &str = "CAP_SYS_PTRACE";
@@ -71,13 +74,19 @@ fn sockets_of(pid: u32, deadline: Deadline) -> Result<Vec<(i32, u32)>, Absent> {
     Ok(found)
 }
 
-/// Takes the inodes of all sockets in the tables out.
-fn clear(suspects: &mut HashSet<u32>, source: &mut Source) -> Result<(), Absent> {
+/// Takes the inodes of all sockets in the tables out. Of many, sock_diag would need more time than there is for an answer; it alone
+/// tells those that are only bound, but these had no connection.
+fn clear(suspects: &mut HashSet<u32, Quick>, source: &mut Source) -> Result<(), Absent> {
+    let mut clear = |socket: &Socket| _ = suspects.remove(&socket.inode);
+    if number(source) >= WALK_FROM {
+        let want = Want { states: ALL_STATES, parts: OWNER, everywhere: false };
+        let walked = Walk::load().and_then(|mut walk| walk.visit(want, &mut |socket, _| clear(socket)));
+        if walked == Ok(false) {
+            return Ok(());
+        }
+    }
     let request = Request { states: ALL_STATES | BOUND, attributes: 0, family: Family::Both, code: None };
-    visit(source, "netlink/all", request, &mut |socket| {
-        suspects.remove(&socket.inode);
-    })
-    .map(drop)
+    visit(source, "netlink/all", request, &mut clear).map(drop)
 }
 
 /// `system.sockprotoname` is the name of the protocol (net/socket.c `sockfs_xattr_get()`).
@@ -106,7 +115,8 @@ fn had_a_connection_here(pid: u32, number: i32) -> Result<bool, Absent> {
         let ours = socket(AddressFamily::Inet, SockType::Stream, SockFlag::SOCK_CLOEXEC, None)?;
         let here = getsockopt(&ours, NetnsCookie)? == getsockopt(&theirs, NetnsCookie)?;
         let info = TcpInfo::new(&getsockopt(&theirs, Info)?);
-        nix::Result::Ok(here && info.segs_out().zip(info.segs_in()).is_some_and(|segments| segments != (0, 0)))
+        let ended = info.state() == Some(State::Close as u8);
+        nix::Result::Ok(here && ended && info.segs_out().zip(info.segs_in()).is_some_and(|segments| segments != (0, 0)))
     };
     is_ghost().map_err(|_| Absent::NotHere)
 }
