@@ -85,7 +85,9 @@ struct Ears {
     destroyed: Option<Netlink>,
     packets: Option<PacketSocket>,
     listeners: Option<Netlink>,
-    queues: HashMap<u64, u32>,
+    /// By cookie: the largest and the sum of the samples.
+    queues: HashMap<u64, (u32, u64)>,
+    samples: u32,
     heard: BTreeMap<Watch, Heard>,
 }
 
@@ -169,13 +171,16 @@ impl Ears {
             feed(Protocol::SockDiag.section(), bytes, &mut |_, body, _| {
                 sock_diag::parse(body, &mut socket)?;
                 if queues.len() < KEPT_MAX || queues.contains_key(&socket.cookie) {
-                    let largest = queues.entry(socket.cookie).or_default();
+                    let (largest, sum) = queues.entry(socket.cookie).or_default();
                     *largest = socket.rqueue.max(*largest);
+                    *sum += u64::from(socket.rqueue);
                 }
                 Ok(())
             })
         });
-        if !matches!(asked, Ok(Ended::Done)) {
+        if matches!(asked, Ok(Ended::Done)) {
+            self.samples += 1;
+        } else {
             self.listeners = None;
             self.heard.entry(Watch::Listeners).or_default().overruns += 1;
         }
@@ -189,7 +194,11 @@ impl Ears {
             heard.end_ns = boot_ns();
             match watch {
                 Watch::Closed => {}
-                Watch::Listeners => heard.listener_queues = std::mem::take(&mut queues),
+                Watch::Listeners => {
+                    heard.listener_queues = queues.iter().map(|&(cookie, (largest, _))| (cookie, largest)).collect();
+                    heard.listener_queue_sums = queues.iter().map(|&(cookie, (_, sum))| (cookie, sum)).collect();
+                    heard.listener_samples = self.samples;
+                }
                 // The queue is one for all kinds of packets: any of them may have been lost.
                 _ => heard.overruns += dropped,
             }
@@ -307,6 +316,8 @@ mod tests {
         let answers = listening.stop();
         let Ok(Fact::Heard(heard)) = heard(&answers, Watch::Listeners) else { panic!("{answers:?}") };
         assert!(heard.listener_queues.iter().any(|(_, queue)| *queue == 3), "{heard:?}");
+        let sum = heard.listener_queue_sums.iter().map(|(_, sum)| *sum).max().unwrap_or(0);
+        assert!((3..=3 * u64::from(heard.listener_samples)).contains(&sum), "{heard:?}");
     }
 
     #[test]

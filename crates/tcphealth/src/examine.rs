@@ -84,7 +84,9 @@ impl Examiner<'_> {
         if !self.host.is_live() {
             return Ok(ears);
         }
-        ears.listen(self.host, self.host.counts_events().then_some(Watch::Events).into_iter());
+        if self.host.counts_events() {
+            ears.listen(self.host, [Watch::Events, Watch::Listeners].into_iter());
+        }
         let begin = Duration::from_nanos(first.at.begin_ns);
         pass(begin + window, self.meanwhile, &mut || ears.peek(self.host, first, self.limits))?;
         Ok(ears)

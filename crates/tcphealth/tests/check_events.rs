@@ -1,13 +1,14 @@
 //! `check --events` names who opened and who failed, though they have gone, and says the same again of what it saved.
 #![expect(clippy::unwrap_used, reason = "a test that panics fails, as it should")]
 
-use std::io::Read;
+use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::process::{Command, Stdio, id};
 use std::thread::sleep;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use nix::sched::{CloneFlags, unshare};
+use nix::sys::socket::{Backlog, listen};
 use serde_json::Value;
 
 /// Runs a test in a namespace of its own; where that is not permitted it says so and passes, unless every test is demanded.
@@ -82,6 +83,48 @@ fn who_opened_and_who_failed_is_named_and_said_again() {
         assert_eq!(place, (&nobody.to_string().into(), &id().into()), "{refused}");
         let failed = evidence(refused, "ECONNREFUSED");
         assert!(failed > made / 3.0 && failed <= made, "{failed} of {made}: {refused}");
+    });
+}
+
+/// Accepts a connection each 50 ms and answers it with a byte.
+fn accept_slowly(listener: &TcpListener) {
+    while let Ok((mut server, _)) = listener.accept() {
+        server.write_all(b"!").unwrap();
+        sleep(Duration::from_millis(50));
+    }
+}
+
+/// Connects again and again; how long each connection waited for its byte, seconds.
+fn wait_for_turns(place: SocketAddr, until: Instant) -> Vec<f64> {
+    let mut waits = Vec::new();
+    while Instant::now() < until {
+        let mut client = TcpStream::connect(place).unwrap();
+        let begin = Instant::now();
+        client.read_exact(&mut [0]).unwrap();
+        waits.push(begin.elapsed().as_secs_f64());
+    }
+    waits
+}
+
+#[test]
+fn the_time_in_a_full_accept_queue_is_what_its_clients_measure() {
+    in_netns(|| {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        listen(&listener, Backlog::new(8).unwrap()).unwrap();
+        let (place, until) = (listener.local_addr().unwrap(), Instant::now() + Duration::from_secs(8));
+        std::thread::spawn(move || accept_slowly(&listener));
+        let clients: Vec<_> = (0..16).map(|_| std::thread::spawn(move || wait_for_turns(place, until))).collect();
+        sleep(Duration::from_secs(1));
+        let report = tcphealth(&["check", "--events", "5s"]).output().unwrap();
+        let waits: Vec<f64> = clients.into_iter().flat_map(|client| client.join().unwrap()).collect();
+        let report: Value = serde_json::from_slice(&report.stdout).unwrap();
+        if report["unseen"].to_string().contains("CAP_PERFMON") {
+            assert!(std::env::var_os("TCPHEALTH_ALL_TESTS").is_none(), "{report}");
+            return println!("not run: needs CAP_BPF and CAP_PERFMON");
+        }
+        let told = evidence(finding(&report, "accept-overflow"), "mean time in the accept queue");
+        let measured = waits.iter().sum::<f64>() / waits.len() as f64;
+        assert!((0.5..2.0).contains(&(told / measured)), "{told} s, the clients {measured} s of {}", waits.len());
     });
 }
 

@@ -264,6 +264,10 @@ pub struct Heard {
     pub packets: Vec<Packet>,
     /// Largest Recv-Q of each listener by cookie, over the samples taken.
     pub listener_queues: Vec<(u64, u32)>,
+    /// Σ Recv-Q of each listener by cookie, over the samples taken.
+    pub listener_queue_sums: Vec<(u64, u64)>,
+    /// Samples of the listeners that were taken.
+    pub listener_samples: u32,
     /// Messages left out because the bound was reached.
     pub left_out: u64,
     /// How often the kernel said ENOBUFS: it dropped messages for us.
