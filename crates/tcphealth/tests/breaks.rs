@@ -17,7 +17,7 @@ fn text(bytes: &[u8]) -> String {
 
 /// Records for a few seconds in a world of its own, which the words in front of the command make.
 fn record(store: &str, world: &[&str]) {
-    let own = ["record", "--store", store, "--duration", "3s", "--interval", "500ms", "--census", "1s"];
+    let own = ["record", "--store", store, "--duration", "3s", "--interval", "500ms", "--census", "2s"];
     // env(1) of coreutils runs what stands behind it.
     let mut command = Command::new("env");
     command.args(world).arg(env!("CARGO_BIN_EXE_tcphealth")).args(own).env("LC_ALL", "C");
@@ -68,7 +68,7 @@ fn another_clock_another_network_and_another_boot_are_breaks_and_no_rate_spans_t
     let printed = text(&run(&["sar", "-n", "TCP", "-f", &store]).stdout);
     let said = |word: &str| printed.lines().filter(|line| line.contains(word)).count();
     assert_eq!((said("RECORDING INTERRUPTED"), said("LINUX RESTART"), said("Average:")), (2, 1, 4), "{printed}");
-    // The first look after the last break, within the second that is printed.
+    // The first look after the last break, within the second that is printed; the next comes two seconds later.
     let restart = fields.iter().rfind(|row| row.get(1) == Some(&"-1")).expect("a break")[2];
     let first_of_last = restart.replace(" UTC", ".999 UTC");
     let alone = text(&run(&["check", "--from", &store, "--at", &first_of_last]).stdout);
