@@ -43,7 +43,7 @@ enum Turn {
 }
 
 /// The fields of `tcp_info` that are told, and what of `struct tcp_sock` and `struct inet_connection_sock` each follows from.
-const TOLD: [(&str, &str, Turn); 20] = [
+const TOLD: [(&str, &str, Turn); 24] = [
     ("rtt", "srtt_us", Turn::Shifted(3)),
     ("rttvar", "mdev_us", Turn::Shifted(2)),
     ("min_rtt", "rtt_min", Turn::Upper),
@@ -53,6 +53,10 @@ const TOLD: [(&str, &str, Turn); 20] = [
     ("bytes_acked", "bytes_acked", Turn::Bits(64)),
     ("bytes_received", "bytes_received", Turn::Bits(64)),
     ("bytes_sent", "bytes_sent", Turn::Bits(64)),
+    ("bytes_retrans", "bytes_retrans", Turn::Bits(64)),
+    ("unacked", "packets_out", Turn::Bits(32)),
+    ("sacked", "sacked_out", Turn::Bits(32)),
+    ("snd_ssthresh", "snd_ssthresh", Turn::Bits(32)),
     ("data_segs_out", "data_segs_out", Turn::Bits(32)),
     ("snd_mss", "mss_cache", Turn::Bits(32)),
     ("advmss", "advmss", Turn::Bits(16)),
