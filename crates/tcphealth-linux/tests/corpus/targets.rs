@@ -1,6 +1,7 @@
 //! What is fuzzed: every parser of bytes that the kernel, the wire or a saved directory supplies. Each target says what must
 //! hold whatever the bytes are. The ordinary tests replay the corpus through the same functions.
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::sync::OnceLock;
 
@@ -10,7 +11,8 @@ use tcphealth_core::wire::deep_walk::{Deep, Jiffies};
 use tcphealth_core::wire::hash_walk::Places;
 use tcphealth_core::wire::netlink::{Message, Messages};
 use tcphealth_core::wire::{
-    conntrack, events, hash_walk as walk, net_dev, packet, pairs, proc_net_tcp, rtnetlink, snmp, sock_diag, softnet,
+    conntrack, events, hash_walk as walk, kallsyms, net_dev, packet, pairs, proc_net_tcp, rtnetlink, snmp, sock_diag,
+    softnet, tally,
 };
 use tcphealth_linux::{Host, Pass};
 use tempfile::TempDir;
@@ -19,7 +21,7 @@ use tempfile::TempDir;
 pub type Target = fn(&[u8]);
 
 /// The targets and their names, which are their corpora's too.
-pub const ALL: [(&str, Target); 13] = [
+pub const ALL: [(&str, Target); 15] = [
     ("snmp", snmp),
     ("pairs", pairs),
     ("net_dev", net_dev),
@@ -32,6 +34,8 @@ pub const ALL: [(&str, Target); 13] = [
     ("btf", btf),
     ("hash_walk", hash_walk),
     ("events", told),
+    ("tally", tally),
+    ("kallsyms", kallsyms),
     ("frozen", frozen),
 ];
 
@@ -82,6 +86,32 @@ fn told(data: &[u8]) {
     let counts = events::counts(|at| data.get(at).copied().map_or(0, u64::from));
     let sum: u64 = data.iter().take(events::COUNTERS).map(|&byte| u64::from(byte)).sum();
     assert!(counts.states.values().chain(counts.drops.values()).sum::<u64>() <= sum);
+}
+
+/// A sum is told whole or not at all, and as it stands.
+fn tally(data: &[u8]) {
+    let (who, sums) = data.split_at(data.len().min(tally::WHO_BYTES));
+    let word = |at: usize| sums.get(at..at + 8).and_then(|word| word.try_into().ok()).map(u64::from_ne_bytes);
+    if let Some(told) = tally::process(who, sums) {
+        assert!(told.pid != Some(0) && told.comm.chars().count() <= 16, "{told:?}");
+        assert_eq!((Some(told.sums.opened), Some(told.sums.aborted)), (word(16), word(104)));
+    }
+    if let Some(told) = tally::peer(who, sums, &BTreeMap::new()) {
+        assert_eq!(Some(told.count), word(0));
+    }
+}
+
+/// A name begins where a line says, not behind the address.
+fn kallsyms(data: &[u8]) {
+    let text = String::from_utf8_lossy(data);
+    let symbols = kallsyms::Symbols::parse(&text);
+    for address in [0, 0xffff_ffff_8100_0000, u64::MAX] {
+        let Some(name) = symbols.name(address) else { continue };
+        let (_, far) = name.rsplit_once("+0x").expect("how far");
+        let begin = address - u64::from_str_radix(far, 16).expect("a hexadecimal number");
+        let begins = |line: &str| u64::from_str_radix(line.split(' ').next().unwrap_or(""), 16) == Ok(begin);
+        assert!(begin > 0 && text.lines().any(begins), "{name}");
+    }
 }
 
 /// The first bytes say where the others are looked for. What was read before leaves nothing.
