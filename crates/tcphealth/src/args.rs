@@ -293,15 +293,9 @@ pub(crate) struct WhyArgs {
     pub(crate) since: Option<When>,
 }
 
-/// What `states` needs.
+/// Where to look but here and now.
 #[derive(Debug, Args)]
-pub(crate) struct StatesArgs {
-    /// Draw it again and again, with how many sockets move along each line a second; every second unless a time is given.
-    #[arg(long, value_name = "TIME", num_args = 0..=1, default_missing_value = "1s", value_parser = duration, conflicts_with_all = ["from", "at"])]
-    pub(crate) watch: Option<Duration>,
-    /// How to print them.
-    #[arg(long, value_name = "FORMAT", default_value = "text")]
-    pub(crate) format: TextOrJson,
+pub(crate) struct Elsewhere {
     /// Read a directory that `check --save` wrote, or a moment of a recording.
     #[arg(long, value_name = "DIR", conflicts_with = "netns")]
     pub(crate) from: Option<PathBuf>,
@@ -311,6 +305,19 @@ pub(crate) struct StatesArgs {
     /// Look into another network namespace: a name of ip-netns(8), or the id of a process in it.
     #[arg(long, value_name = "NAME|PID")]
     pub(crate) netns: Option<String>,
+}
+
+/// What `states` needs.
+#[derive(Debug, Args)]
+pub(crate) struct StatesArgs {
+    /// Draw it again and again, with how many sockets move along each line a second; every second unless a time is given.
+    #[arg(long, value_name = "TIME", num_args = 0..=1, default_missing_value = "1s", value_parser = duration, conflicts_with_all = ["from", "at"])]
+    pub(crate) watch: Option<Duration>,
+    /// How to print them.
+    #[arg(long, value_name = "FORMAT", default_value = "text")]
+    pub(crate) format: TextOrJson,
+    #[command(flatten)]
+    pub(crate) elsewhere: Elsewhere,
 }
 
 const TRACE_EXAMPLES: &str = "Examples:

@@ -1,28 +1,18 @@
 //! `check --events` names who opened and who failed, though they have gone, and says the same again of what it saved.
 #![expect(clippy::unwrap_used, reason = "a test that panics fails, as it should")]
 
+mod own_netns;
+
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::process::{Command, Stdio, id};
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
-use nix::sched::{CloneFlags, unshare};
 use nix::sys::socket::{Backlog, listen};
 use serde_json::Value;
 
-/// Runs a test in a namespace of its own; where that is not permitted it says so and passes, unless every test is demanded.
-fn in_netns(test: fn()) {
-    let run = move || match unshare(CloneFlags::CLONE_NEWNET) {
-        Ok(()) => {
-            assert!(Command::new("ip").args(["link", "set", "lo", "up"]).status().unwrap().success());
-            test();
-        }
-        Err(_) if std::env::var_os("TCPHEALTH_ALL_TESTS").is_none() => println!("not run: needs CAP_SYS_ADMIN"),
-        Err(errno) => panic!("unshare: {errno}"),
-    };
-    std::thread::spawn(run).join().unwrap();
-}
+use own_netns::in_netns;
 
 fn tcphealth(words: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_tcphealth"));

@@ -1,27 +1,17 @@
 //! `tcphealth trace` tells each event once with its process, sums up also when it is interrupted, and says what it needs.
 #![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test that panics fails, as it should")]
 
+mod own_netns;
+
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{TcpListener, TcpStream};
 use std::process::{Child, ChildStdout, Command, Stdio};
 
-use nix::sched::{CloneFlags, unshare};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use serde_json::Value;
 
-/// Runs a test in a namespace of its own; where that is not permitted it says so and passes, unless every test is demanded.
-fn in_netns(test: fn()) {
-    let run = move || match unshare(CloneFlags::CLONE_NEWNET) {
-        Ok(()) => {
-            assert!(Command::new("ip").args(["link", "set", "lo", "up"]).status().unwrap().success());
-            test();
-        }
-        Err(_) if std::env::var_os("TCPHEALTH_ALL_TESTS").is_none() => println!("not run: needs CAP_SYS_ADMIN"),
-        Err(errno) => panic!("unshare: {errno}"),
-    };
-    std::thread::spawn(run).join().unwrap();
-}
+use own_netns::in_netns;
 
 /// A trace that has begun.
 fn begun(words: &[&str]) -> (Child, BufReader<ChildStdout>) {

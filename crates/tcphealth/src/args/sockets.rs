@@ -1,13 +1,11 @@
 //! What `sockets` takes.
 
-use std::path::PathBuf;
-
 use clap::{Args, ValueEnum};
 use tcphealth_core::text;
 use tcphealth_core::words::Text;
 
+use super::Elsewhere;
 use crate::command::Column;
-use crate::when::{self, When};
 
 pub(super) const SOCKETS_EXAMPLES: &str = "Examples:
   tcphealth sockets state close-wait --by process
@@ -43,15 +41,8 @@ pub(crate) struct SocketsArgs {
     /// How to print them.
     #[arg(long, value_name = "FORMAT", default_value = "text")]
     pub(crate) format: Table,
-    /// Read a directory that `check --save` wrote, or a moment of a recording.
-    #[arg(long, value_name = "DIR", conflicts_with = "netns")]
-    pub(crate) from: Option<PathBuf>,
-    /// Show this moment of a recording: '2026-11-21 03:00', 'yesterday 03:00', -2h; local time unless UTC stands behind it.
-    #[arg(long, value_name = "TIME", value_parser = when::parse, allow_hyphen_values = true, conflicts_with = "netns")]
-    pub(crate) at: Option<When>,
-    /// Look into another network namespace: a name of ip-netns(8), or the id of a process in it.
-    #[arg(long, value_name = "NAME|PID")]
-    pub(crate) netns: Option<String>,
+    #[command(flatten)]
+    pub(crate) elsewhere: Elsewhere,
 }
 
 /// What sockets may have in common.

@@ -44,10 +44,10 @@ pub(crate) fn run(args: &SocketsArgs, speech: &Speech) -> anyhow::Result<ExitCod
 }
 
 fn print(filter: &Filter, args: &SocketsArgs, to: (Lang, &mut dyn Write)) -> anyhow::Result<()> {
-    if let Some(when) = args.at {
+    if let Some(when) = args.elsewhere.at {
         return recorded::run(when, filter, args, to);
     }
-    let mut host = check::host(args.from.as_deref(), args.netns.as_deref(), None)?;
+    let mut host = check::host(args.elsewhere.from.as_deref(), args.elsewhere.netns.as_deref(), None)?;
     if args.by.is_empty() { list::run(&mut host, filter, args, to) } else { group::run(&mut host, filter, args, to) }
 }
 

@@ -49,7 +49,7 @@ pub(crate) fn run(args: &StatesArgs, speech: &Speech) -> anyhow::Result<ExitCode
     if let Some(every) = args.watch {
         return watch::run(args, every, speech);
     }
-    let (counts, netns) = match args.at {
+    let (counts, netns) = match args.elsewhere.at {
         Some(when) => recorded(args, when)?,
         None => counted(args, speech.lang)?,
     };
@@ -62,7 +62,7 @@ pub(crate) fn run(args: &StatesArgs, speech: &Speech) -> anyhow::Result<ExitCode
 }
 
 fn counted(args: &StatesArgs, lang: Lang) -> anyhow::Result<(StateCounts, u64)> {
-    let mut host = check::host(args.from.as_deref(), args.netns.as_deref(), None)?;
+    let mut host = check::host(args.elsewhere.from.as_deref(), args.elsewhere.netns.as_deref(), None)?;
     let counts = count(&mut host)?;
     sockets::note_failed_walk(&host, lang);
     Ok((counts, host.identity()?.netns))
@@ -74,7 +74,7 @@ fn count(host: &mut Host) -> anyhow::Result<StateCounts> {
 }
 
 fn recorded(args: &StatesArgs, when: When) -> anyhow::Result<(StateCounts, u64)> {
-    let store = Store::open(&args.from.clone().unwrap_or_else(store::default_dir))?;
+    let store = Store::open(&args.elsewhere.from.clone().unwrap_or_else(store::default_dir))?;
     let look = Past::at(&store, when, None)?.last;
     let census = look.census.map_err(|absent| sockets::unread(&absent))?;
     Ok((census.states, look.identity.netns))

@@ -149,7 +149,7 @@ impl<'a> Reader<'a> {
         let netns = host.identity()?.netns;
         let by_netns = args.by.contains(&By::Netns) && host.is_live();
         let namespaces = if by_netns { Namespaces::find() } else { Namespaces::default() };
-        let everywhere = by_netns && args.netns.is_none();
+        let everywhere = by_netns && args.elsewhere.netns.is_none();
         Ok(Self { host, args, netns, by_netns, namespaces, everywhere, is_partial: false })
     }
 

@@ -26,7 +26,7 @@ pub(super) fn run(
     args: &SocketsArgs,
     (lang, out): (Lang, &mut dyn Write),
 ) -> anyhow::Result<()> {
-    let store = Store::open(&args.from.clone().unwrap_or_else(store::default_dir))?;
+    let store = Store::open(&args.elsewhere.from.clone().unwrap_or_else(store::default_dir))?;
     let past = Past::at(&store, when, None)?;
     let (look, names) = (&past.last, Names::known(past.answers()));
     let census = look.census.as_ref().map_err(unread)?;

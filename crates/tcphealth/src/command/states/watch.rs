@@ -39,7 +39,7 @@ struct Moment<'a> {
 /// Shows until it is stopped.
 pub(super) fn run(args: &StatesArgs, every: Duration, speech: &Speech) -> anyhow::Result<ExitCode> {
     let stop = Stop::new()?;
-    let mut host = check::host(None, args.netns.as_deref(), None)?;
+    let mut host = check::host(None, args.elsewhere.netns.as_deref(), None)?;
     let netns = host.identity()?.netns;
     let mut rates = Rates::open(netns, &mut host);
     let (mut screen, mut first) = (None, true);
