@@ -1,5 +1,7 @@
 //! `sar --judge`, live: below each sample what was lost toward near and far peers, and the verdict.
 
+use std::io;
+
 use tcphealth_core::format::headline;
 use tcphealth_core::report::{Report, Severity};
 use tcphealth_core::rules::{History, Limits};
@@ -68,5 +70,8 @@ pub(super) fn line(report: &Report, lang: Lang) -> String {
 }
 
 pub(super) fn failed(error: &anyhow::Error) -> Failure {
-    Failure::line(2, format_args!("--judge: {error:#}"))
+    match error.downcast_ref::<io::Error>().filter(|error| error.kind() == io::ErrorKind::BrokenPipe) {
+        Some(closed) => Failure::of_output(closed),
+        None => Failure::line(2, format_args!("--judge: {error:#}")),
+    }
 }
