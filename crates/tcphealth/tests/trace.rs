@@ -173,13 +173,17 @@ fn rates_of_states_add_up_to_what_happened() {
 
 #[test]
 fn a_terminal_is_given_back() {
-    let line = format!("timeout -s INT 2 {} states --watch 0.5 --lang en", env!("CARGO_BIN_EXE_tcphealth"));
-    let output = Command::new("script").args(["-qec", &line, "/dev/null"]).stdin(Stdio::null()).output().unwrap();
-    let text = String::from_utf8(output.stdout).unwrap();
-    let page = text.trim_end_matches(['\r', '\n', '^', 'C']);
-    assert!(page.starts_with("\x1b[?1049h\x1b[?25l\x1b[H") && page.ends_with("\x1b[?25h\x1b[?1049l"), "{text:?}");
-    let drawn = text.split("\x1b[H").last().unwrap();
-    assert!(drawn.lines().count() <= 24 && drawn.contains("ESTABLISHED"), "{drawn}");
+    let line = format!("timeout -s INT -k 9 2 {} states --watch 0.5 --lang en", env!("CARGO_BIN_EXE_tcphealth"));
+    // `timeout` is the terminal's first process, or begins a group in its background.
+    for (line, what) in [(format!("exec {line}"), "foreground"), (format!("{line}; exit $?"), "background")] {
+        let output = Command::new("script").args(["-qec", &line, "/dev/null"]).stdin(Stdio::null()).output().unwrap();
+        assert_eq!(output.status.code(), Some(124), "{what}: ended by the first signal");
+        let text = String::from_utf8(output.stdout).unwrap();
+        let page = text.trim_end_matches(['\r', '\n', '^', 'C']);
+        assert!(page.starts_with("\x1b[?1049h\x1b[?25l\x1b[H") && page.ends_with("\x1b[?25h\x1b[?1049l"), "{text:?}");
+        let drawn = text.split("\x1b[H").last().unwrap();
+        assert!(drawn.lines().count() <= 24 && drawn.contains("ESTABLISHED"), "{drawn}");
+    }
 }
 
 #[test]

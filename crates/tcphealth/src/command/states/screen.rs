@@ -3,6 +3,7 @@
 use std::io::{self, IsTerminal, Write};
 
 use nix::sys::termios::{LocalFlags, SetArg, Termios, tcgetattr, tcsetattr};
+use nix::unistd::{getpgrp, tcgetpgrp};
 use tcphealth_linux::sysstat_live::terminal_rows;
 
 /// Ours as long as it lives.
@@ -17,7 +18,7 @@ impl Screen {
         if !io::stdout().is_terminal() {
             return None;
         }
-        let keyboard = tcgetattr(io::stdin()).ok();
+        let keyboard = tcgetattr(io::stdin()).ok().filter(|_| has_the_keyboard());
         if let Some(mut silent) = keyboard.clone() {
             silent.local_flags.remove(LocalFlags::ECHO);
             let _ = tcsetattr(io::stdin(), SetArg::TCSANOW, &silent);
@@ -37,10 +38,16 @@ impl Screen {
 impl Drop for Screen {
     fn drop(&mut self) {
         let _ = write("\x1b[?25h\x1b[?1049l");
-        if let Some(keyboard) = &self.keyboard {
+        if let Some(keyboard) = self.keyboard.as_ref().filter(|_| has_the_keyboard()) {
             let _ = tcsetattr(io::stdin(), SetArg::TCSANOW, keyboard);
         }
     }
+}
+
+/// In the background (also below `timeout` in a script) it is another's, and the kernel stops whoever sets it (tcsetattr(3),
+/// SIGTTOU): again after each SIGCONT, so that no blocked signal would end the program any more.
+fn has_the_keyboard() -> bool {
+    tcgetpgrp(io::stdin()) == Ok(getpgrp())
 }
 
 fn write(text: &str) -> io::Result<()> {
