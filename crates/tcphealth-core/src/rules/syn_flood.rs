@@ -23,6 +23,8 @@ pub(super) const LISTEN_DROPS: Counter = Counter("TcpExt.ListenDrops");
 pub(super) const LISTEN_OVERFLOWS: Counter = Counter("TcpExt.ListenOverflows");
 const SYNCOOKIES: &str = "net.ipv4.tcp_syncookies";
 const MAX_SYN_BACKLOG: &str = "net.ipv4.tcp_max_syn_backlog";
+/// Share of a listener's drops that may be overflows of its accept queue while a flood explains the others: own choice.
+const OVERFLOWS_IN_A_FLOOD: f64 = 0.1;
 
 /// The rule.
 pub static RULE: Rule = Rule {
@@ -115,8 +117,15 @@ fn pressed<'a>(window: &Window<'a>, limits: &Limits, cookies: bool) -> Option<&'
         .listeners
         .iter()
         .filter(full)
-        .filter(|listener| cookies || !listener.is_full())
+        .filter(|listener| cookies || !keeps_half_open(window, listener))
         .max_by_key(|listener| listener.syn_recv)
+}
+
+/// Whether a full accept queue, now or since the first look, is what holds its half-open connections. A flood's own SYNs are drops
+/// of the listener, too, but never complete, so that they overflow nothing.
+fn keeps_half_open(window: &Window, listener: &Listener) -> bool {
+    let overflows = window.delta(LISTEN_OVERFLOWS).unwrap_or(0) as f64;
+    listener.queue_is_full() || overflows > f64::from(listener.drops_grown.unwrap_or(0)) * OVERFLOWS_IN_A_FLOOD
 }
 
 /// Share of the cookies that came back: clients that are real.
@@ -228,7 +237,7 @@ fn with_evidence(window: &Window, finding: Finding, flood: &Flood) -> Finding {
 pub(super) mod tests {
     use super::*;
     use crate::rules::testing::{Example, Scene, levels};
-    use crate::snapshot::{Socket, Timer};
+    use crate::snapshot::{SkMem, Socket, Timer};
 
     fn half_open(n: u16) -> Socket {
         let remote = format!("203.0.{}.{}:4000", n / 200, n % 200 + 1);
@@ -275,6 +284,20 @@ pub(super) mod tests {
         let kept = full("1").grew(DO_COOKIES.0, 300).grew(COOKIES_SENT.0, 5).grew(LISTEN_OVERFLOWS.0, 295);
         assert_eq!(kept.build().severity(&RULE), None);
         assert_eq!(full("0").grew(LISTEN_DROPS.0, 300).build().severity(&RULE), None);
+    }
+
+    #[test]
+    fn a_flood_without_cookies_drops_at_its_listener_and_overflows_nothing() {
+        let dropped = |overflows| {
+            let listener =
+                |drops| Socket::listener("0.0.0.0:80", 0, 100).inode(7).skmem(SkMem { drops, ..SkMem::default() });
+            let scene = Scene::new().kept(listener(5), listener(305)).owner(7, 42, "web").sysctl(SYNCOOKIES, "0");
+            let scene = scene.each(90, |scene, n| scene.still(&half_open(n)));
+            let scene = scene.grew(LISTEN_DROPS.0, 300).grew(QUEUE_FULL_DROP.0, 300 - overflows);
+            scene.grew(LISTEN_OVERFLOWS.0, overflows).build().severity(&RULE)
+        };
+        assert_eq!([0, 30].map(dropped), [Some(Severity::Critical); 2]);
+        assert_eq!(dropped(31), None, "a tenth of what was dropped had completed its handshake");
     }
 
     #[test]

@@ -221,7 +221,12 @@ pub struct Listener {
 impl Listener {
     /// Whether its accept queue is full, or has dropped a connection since the look before.
     pub fn is_full(&self) -> bool {
-        (self.queue > 0 && self.queue >= self.limit) || self.drops_grown.unwrap_or(0) > 0
+        self.queue_is_full() || self.drops_grown.unwrap_or(0) > 0
+    }
+
+    /// Whether its accept queue was full at the look. What has been dropped since may be SYNs, too.
+    pub fn queue_is_full(&self) -> bool {
+        self.queue > 0 && self.queue >= self.limit
     }
 }
 
