@@ -83,9 +83,13 @@ fn crates_depend_downward_only() {
 
 #[test]
 fn unsafe_lives_in_the_kernel_crate_only() {
-    for file in
-        ["crates/tcphealth-core/src/lib.rs", "crates/tcphealth/src/main.rs", "xtask/src/lib.rs", "xtask/src/main.rs"]
-    {
+    for file in [
+        "crates/tcphealth-core/src/lib.rs",
+        "crates/tcphealth/src/lib.rs",
+        "crates/tcphealth/src/main.rs",
+        "xtask/src/lib.rs",
+        "xtask/src/main.rs",
+    ] {
         assert!(text(&root().join(file)).contains("#![forbid(unsafe_code)]"), "{file} must forbid unsafe code");
     }
 }

@@ -8,6 +8,8 @@ use std::path::{Path, PathBuf};
 pub enum Reason {
     /// In the words of the system, or of a parser with its place.
     Told(String),
+    /// A network namespace was meant, and there is none.
+    NoNamespace,
     /// It holds a saved host already.
     SavedAlready,
     /// It ends before the dump does.

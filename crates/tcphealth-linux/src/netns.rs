@@ -12,7 +12,7 @@ use std::path::{Path, PathBuf};
 use nix::sched::{CloneFlags, setns};
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
 
-use crate::Error;
+use crate::{Error, Reason};
 
 mod title;
 
@@ -139,6 +139,7 @@ pub(crate) fn enter(which: &str) -> Result<(), Error> {
         Ok(file) => setns(file, CloneFlags::CLONE_NEWNET).map_err(|errno| Error::new(&path, errno.desc())),
         Err(error) => match Namespaces::find().open.iter().find(|one| one.name == which) {
             Some(namespace) => namespace.enter(),
+            None if error.kind() == ErrorKind::NotFound => Err(Error::known(&path, Reason::NoNamespace)),
             None => Err(Error::new(&path, error)),
         },
     }

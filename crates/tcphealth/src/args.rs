@@ -7,41 +7,56 @@ use std::time::Duration;
 use clap::builder::PossibleValuesParser;
 use clap::{Args, ColorChoice, CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum};
 use tcphealth_core::format::Format;
+use tcphealth_core::path::FLOWS_MAX;
 use tcphealth_core::words::Lang;
 
 use crate::when::{self, Span, When};
-use tcphealth_core::path::{FLOWS_MAX, INTERVAL_US};
 
 mod korean;
 mod sockets;
+mod values;
+mod wrong;
+
+use values::{duration, interval, size, whole};
 
 pub(crate) use sockets::{By, SocketsArgs, Table, With};
+pub(crate) use wrong::in_korean;
+
+/// No command is `check`, whose options may follow.
+const USAGE: &str = "tcphealth [COMMAND] [OPTIONS]";
 
 const EXAMPLES: &str = "Examples:
-  tcphealth                                the verdict on this host, in six seconds
-  tcphealth check --window 30s --lang ko   a longer look, told in Korean
-  tcphealth check --format nagios          one line for a monitoring system; exit status 0, 1, 2 or 3
-  tcphealth check --netns all              every network namespace, containers by their names, the worst first
-  tcphealth why close-wait-leak            one finding with all its evidence
-  tcphealth states                         the state diagram with the sockets in each state
+  tcphealth                               the verdict on this host, in 6 s
+  tcphealth check --window 30s --lang ko  a longer look, told in Korean
+  tcphealth check --format nagios         one line for a monitoring system
+  tcphealth check --netns all             all network namespaces, worst first
+  tcphealth why close-wait-leak           one finding with all its evidence
+  tcphealth states                        the state diagram with its counts
   tcphealth sockets state close-wait --by process
-  tcphealth sockets --by peer --with total_retrans,rtt --sort total_retrans --limit 20
-  tcphealth trace life dport = :5432       connections to a database as they end: how long, how much, who closed
-  tcphealth path 203.0.113.9:443           response time and loss of each hop, on the service's own port
-  tcphealth explain retrans/s              what a word means: a rule, a state, a column, a counter
-  tcphealth sar -n TCP,ETCP --judge 5      sar's own reports, and below each sample the verdict
+  tcphealth sockets --by peer --with total_retrans,rtt --sort total_retrans
+  tcphealth trace life dport = :5432      connections to a database as they end
+  tcphealth path 203.0.113.9:443          time and loss of each hop on the way
+  tcphealth explain retrans/s             what a word means: rule, state, column
+  tcphealth sar -n TCP,ETCP --judge 5     sar's reports, each with the verdict
   tcphealth check --from /var/log/sysstat/sa21 --at '2026-11-21 03:00'
 ";
 
+/// Place of the options that every command has: behind its own, and before `--help` (999).
+const LAST: usize = 990;
+/// Events, windows or lines that may be asked for.
+const COUNT_MAX: u64 = 1_000_000_000;
+/// A century.
+const DAYS_MAX: u32 = 36_500;
+
 /// Tells whether this host's TCP is healthy, and if not: what is wrong, who is responsible, what to do.
 #[derive(Debug, Parser)]
-#[command(name = "tcphealth", version, after_help = EXAMPLES, max_term_width = 100)]
+#[command(name = "tcphealth", version, override_usage = USAGE, after_help = EXAMPLES, max_term_width = 100)]
 pub(crate) struct Line {
     /// When to use colours; without this also NO_COLOR decides.
-    #[arg(long, global = true, value_name = "WHEN", default_value = "auto")]
+    #[arg(long, global = true, value_name = "WHEN", default_value = "auto", display_order = LAST)]
     pub(crate) color: ColorChoice,
     /// Language of sentences: without this LC_ALL, LC_MESSAGES, LANG decide, for text only.
-    #[arg(long, global = true, value_name = "LANG")]
+    #[arg(long, global = true, value_name = "LANG", display_order = LAST)]
     pub(crate) lang: Option<Tongue>,
     /// What to do; `check` when nothing is named.
     #[command(subcommand)]
@@ -61,6 +76,8 @@ pub(crate) enum Tongue {
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
     /// The verdict on this host.
+    ///
+    /// Exit status: 0 nothing above info, 1 a warning, 2 a critical finding, 3 the host could not be judged.
     Check(CheckArgs),
     /// One rule's findings with all their evidence, or why there is none.
     Why(WhyArgs),
@@ -147,7 +164,7 @@ pub(crate) struct CheckArgs {
     pub(crate) format: String,
     /// Probe the paths to the peers that lose, each hop so often (40 unless given), about once a second.
     #[arg(long, value_name = "PROBES", num_args = 0..=1, require_equals = true, default_missing_value = "40",
-          value_parser = clap::value_parser!(u32).range(1..=10_000), conflicts_with_all = ["from", "at"])]
+          value_parser = whole(1..=10_000_u32), conflicts_with_all = ["from", "at"])]
     pub(crate) path: Option<u32>,
     /// Listen to the kernel's own events for this long, as the window: who opens, closes and fails to connect, exactly (CAP_BPF
     /// and CAP_PERFMON).
@@ -166,7 +183,7 @@ pub(crate) struct CheckArgs {
     #[arg(long, value_name = "TIME", value_parser = duration, conflicts_with_all = ["from", "at", "window", "save", "timeout"])]
     pub(crate) every: Option<Duration>,
     /// Windows of --every, then stop.
-    #[arg(long, value_name = "N", requires = "every", value_parser = clap::value_parser!(u64).range(1..))]
+    #[arg(long, value_name = "N", requires = "every", value_parser = whole(1..=COUNT_MAX))]
     pub(crate) count: Option<u64>,
     /// Give up after this time, with exit status 3.
     #[arg(long, short, value_name = "TIME", value_parser = duration)]
@@ -192,7 +209,7 @@ pub(crate) struct RecordArgs {
     #[arg(long, conflicts_with = "duration")]
     pub(crate) once: bool,
     /// Keep no more days than this.
-    #[arg(long, value_name = "N", default_value_t = 30, value_parser = clap::value_parser!(u32).range(1..))]
+    #[arg(long, value_name = "N", default_value_t = 30, value_parser = whole(1..=DAYS_MAX))]
     pub(crate) max_days: u32,
     /// Keep no more than this: a number of bytes, or with k, M or G behind it.
     #[arg(long, value_name = "SIZE", default_value = "1G", value_parser = size)]
@@ -243,9 +260,9 @@ pub(crate) struct ReplayArgs {
 }
 
 const DIFF_EXAMPLES: &str = "Examples:
-  tcphealth diff                                    the last hour against the same hour yesterday
-  tcphealth diff -2h                                the last hour against the hour that ended two hours ago
-  tcphealth diff -20m --window 10m                  the last ten minutes against the ten until 20 minutes ago
+  tcphealth diff                    the last hour, and the same hour yesterday
+  tcphealth diff -2h                the last hour, and the one until 2 h ago
+  tcphealth diff -20m --window 10m  the last 10 min, and those until 20 min ago
   tcphealth diff 'yesterday 03:00..04:00' 03:00..04:00
 ";
 
@@ -321,10 +338,10 @@ pub(crate) struct StatesArgs {
 }
 
 const TRACE_EXAMPLES: &str = "Examples:
-  tcphealth trace                          retransmissions, resets, connects and lives, with their processes
+  tcphealth trace                  retransmissions, resets, connects, lives
   tcphealth trace retransmit dst 10.0.0.0/8
   tcphealth trace life sport = :443 --format json --duration 1m
-  tcphealth trace state --summary          only how often which state followed which, until Ctrl-C
+  tcphealth trace state --summary  how often which state followed which
 ";
 
 /// What `trace` needs.
@@ -342,7 +359,7 @@ pub(crate) struct TraceArgs {
     #[arg(long, conflicts_with = "summary")]
     pub(crate) stack: bool,
     /// Stop after this many events.
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
+    #[arg(long, value_name = "N", value_parser = whole(1..=COUNT_MAX))]
     pub(crate) count: Option<u64>,
     /// Stop after this time; without it Ctrl-C does.
     #[arg(long, value_name = "TIME", value_parser = duration)]
@@ -395,20 +412,20 @@ pub(crate) struct PathArgs {
     #[arg(long)]
     pub(crate) icmp: bool,
     /// Walk this many flows (source ports): shows the branches where routers balance load.
-    #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u16).range(1..=i64::from(FLOWS_MAX)))]
+    #[arg(long, value_name = "N", default_value_t = 1, value_parser = whole(1..=FLOWS_MAX))]
     pub(crate) flows: u16,
     /// Probes a hop.
-    #[arg(long, value_name = "N", default_value_t = 40, value_parser = clap::value_parser!(u32).range(1..=100_000))]
+    #[arg(long, value_name = "N", default_value_t = 40, value_parser = whole(1..=100_000_u32))]
     pub(crate) count: u32,
-    /// Seconds between two probes with the same TTL; routers limit their replies to one a second.
-    #[arg(long, value_name = "SECONDS", default_value_t = INTERVAL_US as f64 / 1e6, value_parser = seconds)]
-    pub(crate) interval: f64,
+    /// Time between two probes with the same TTL; routers limit their replies to one a second.
+    #[arg(long, value_name = "TIME", default_value = "1.05s", value_parser = interval)]
+    pub(crate) interval: Duration,
     /// The highest TTL to try.
-    #[arg(long, value_name = "TTL", default_value_t = 30, value_parser = clap::value_parser!(u8).range(1..))]
+    #[arg(long, value_name = "TTL", default_value_t = 30, value_parser = whole(1..=u8::MAX))]
     pub(crate) max_ttl: u8,
-    /// Stop after this many seconds, whatever --count says.
-    #[arg(long, value_name = "SECONDS", value_parser = seconds)]
-    pub(crate) duration: Option<f64>,
+    /// Stop after this time, whatever --count says.
+    #[arg(long, value_name = "TIME", value_parser = duration)]
+    pub(crate) duration: Option<Duration>,
     /// Look up the names of the hops.
     #[arg(long)]
     pub(crate) names: bool,
@@ -436,45 +453,27 @@ fn format_parser() -> PossibleValuesParser {
     PossibleValuesParser::new(Format::ALL.map(|(name, _)| name))
 }
 
-/// A time as people write it; a bare number is seconds.
-fn duration(text: &str) -> Result<Duration, String> {
-    let time = match text.parse::<f64>() {
-        Ok(seconds) => Duration::try_from_secs_f64(seconds).ok(),
-        Err(_) => text.parse::<jiff::SignedDuration>().ok().and_then(|time| time.try_into().ok()),
-    };
-    let longest = Duration::from_secs(24 * 3600);
-    time.filter(|time| !time.is_zero() && *time <= longest)
-        .ok_or_else(|| "not a time between 0 and 24 h such as 30s, 2m or 1m30s".to_owned())
-}
-
-/// A number of bytes; k, M and G are 1024 and its powers.
-fn size(text: &str) -> Result<u64, String> {
-    let digits = text.trim_end_matches(|c: char| !c.is_ascii_digit());
-    let unit: Option<u64> = match text.get(digits.len()..) {
-        Some("") => Some(1),
-        Some("k" | "K") => Some(1 << 10),
-        Some("M") => Some(1 << 20),
-        Some("G") => Some(1 << 30),
-        _ => None,
-    };
-    let bytes = digits.parse::<u64>().ok().zip(unit).and_then(|(number, unit)| number.checked_mul(unit));
-    bytes.filter(|bytes| *bytes > 0).ok_or_else(|| "not a size such as 500M or 2G".to_owned())
-}
-
 /// Options that may stand before the command, each with a value.
 const GLOBAL: [&str; 2] = ["--color", "--lang"];
 
-/// Reads the command line; `tcphealth` alone, or with options only, is `tcphealth check`.
-pub(crate) fn parse(words: Vec<OsString>, lang: Lang) -> Result<Line, clap::Error> {
-    let command = match lang {
+/// The command line with its help, of which the manual pages are made, too.
+pub fn command_line(lang: Lang) -> clap::Command {
+    match lang {
         Lang::En => Line::command(),
         Lang::Ko => korean::translated(Line::command()),
-    };
-    Line::from_arg_matches(&command.try_get_matches_from(with_command(words))?)
+    }
+}
+
+/// Reads the command line; `tcphealth` alone, or with options only, is `tcphealth check`.
+pub(crate) fn parse(words: Vec<OsString>, lang: Lang) -> Result<Line, clap::Error> {
+    Line::from_arg_matches(&command_line(lang).try_get_matches_from(with_command(words))?)
 }
 
 fn with_command(mut words: Vec<OsString>) -> Vec<OsString> {
     let place = command_place(&words);
+    if place > words.len() {
+        return words;
+    }
     let word = words.get(place).map(|word| word.to_string_lossy().into_owned());
     let is_help = matches!(word.as_deref(), Some("-h" | "--help" | "-V" | "--version"));
     if word.is_none_or(|word| word.starts_with('-')) && !is_help {
@@ -483,7 +482,7 @@ fn with_command(mut words: Vec<OsString>) -> Vec<OsString> {
     words
 }
 
-/// Where the command stands, or would stand.
+/// Where the command stands, or would stand; beyond the end when an option before it lacks its value.
 fn command_place(words: &[OsString]) -> usize {
     let mut place = 1;
     while let Some(word) = words.get(place).map(|word| word.to_string_lossy()) {
@@ -496,7 +495,7 @@ fn command_place(words: &[OsString]) -> usize {
             break;
         }
     }
-    place.min(words.len())
+    place
 }
 
 /// The exit status of a usage error: monitoring systems run `check` and `path`, and to them 2 would be critical.
@@ -507,12 +506,6 @@ pub(crate) fn usage_status(words: &[OsString]) -> u8 {
         Some(word) if word.starts_with('-') => 3,
         Some(_) => 2,
     }
-}
-
-/// A tenth of a second at least: more than ten probes a second to each router is an attack, not a measurement.
-fn seconds(text: &str) -> Result<f64, String> {
-    let value: f64 = text.trim_end_matches('s').parse().map_err(|_| "not a number of seconds".to_owned())?;
-    (0.1..=86_400.0).contains(&value).then_some(value).ok_or_else(|| "must be from 0.1 to 86400 seconds".to_owned())
 }
 
 #[cfg(test)]
@@ -529,14 +522,10 @@ mod tests {
     }
 
     #[test]
-    fn times_are_read_as_people_write_them() {
-        let ms = |text| duration(text).map(|time| time.as_millis()).ok();
-        assert_eq!(
-            [ms("5"), ms("30s"), ms("2m"), ms("1m30s")],
-            [Some(5000), Some(30_000), Some(120_000), Some(90_000)]
-        );
-        assert_eq!([ms("250ms"), ms("0.5"), ms("1h")], [Some(250), Some(500), Some(3_600_000)]);
-        assert_eq!([ms("0"), ms("-5s"), ms("25h"), ms("soon"), ms(""), ms("inf"), ms("nan")], [None; 7]);
+    fn probes_of_a_hop_are_as_far_apart_as_the_tracer_wants_them() {
+        let line = parse(words("tcphealth path 192.0.2.1"), Lang::En).unwrap();
+        let Command::Path(args) = line.command else { panic!("{line:?}") };
+        assert_eq!(args.interval, Duration::from_micros(tcphealth_core::path::INTERVAL_US));
     }
 
     #[test]
@@ -547,6 +536,7 @@ mod tests {
         assert_eq!(given("tcphealth --lang ko --every 5s"), "tcphealth --lang ko check --every 5s");
         assert_eq!(given("tcphealth --lang=ko states"), "tcphealth --lang=ko states");
         assert_eq!(given("tcphealth --help"), "tcphealth --help");
+        assert_eq!(given("tcphealth --lang"), "tcphealth --lang");
     }
 
     #[test]
@@ -555,12 +545,5 @@ mod tests {
         assert_eq!([status("tcphealth"), status("tcphealth --nonsense"), status("tcphealth check --nonsense")], [3; 3]);
         assert_eq!([status("tcphealth path"), status("tcphealth --lang ko path"), status("tcphealth diff")], [3; 3]);
         assert_eq!([status("tcphealth states --nonsense"), status("tcphealth nonsense")], [2; 2]);
-    }
-
-    #[test]
-    fn an_interval_is_a_number_of_seconds_within_bounds() {
-        assert_eq!(seconds("1.05"), Ok(1.05));
-        assert_eq!(seconds("30s"), Ok(30.0));
-        assert!(seconds("0.01").is_err() && seconds("NaN").is_err() && seconds("soon").is_err());
     }
 }

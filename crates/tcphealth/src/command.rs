@@ -3,6 +3,8 @@
 use std::ffi::OsString;
 use std::process::ExitCode;
 
+use tcphealth_core::words::Lang;
+
 use crate::args::{self, Command};
 use crate::speech::{self, Speech};
 
@@ -26,8 +28,8 @@ mod sysstat;
 
 pub(crate) use sockets::Column;
 
-/// Runs what was typed.
-pub(crate) fn run(words: Vec<OsString>) -> ExitCode {
+/// Runs what was typed, the program's name included; the exit status is the command's own.
+pub fn run(words: Vec<OsString>) -> ExitCode {
     if let Some(run) = words.get(1).and_then(|name| sysstat::command(name)) {
         return run(words.get(2..).unwrap_or_default()).into();
     }
@@ -35,7 +37,7 @@ pub(crate) fn run(words: Vec<OsString>) -> ExitCode {
     let lang = speech::early_lang(&words);
     let line = match args::parse(words, lang) {
         Ok(line) => line,
-        Err(error) => return usage(&error, failed),
+        Err(error) => return usage(&error, failed, lang),
     };
     let speech = Speech::new(&line);
     let done = match &line.command {
@@ -64,12 +66,20 @@ pub(crate) fn run(words: Vec<OsString>) -> ExitCode {
 }
 
 /// Prints help to standard output with status 0, a usage error to standard error with the command's own status.
-fn usage(error: &clap::Error, failed: u8) -> ExitCode {
-    let text = error.render();
+fn usage(error: &clap::Error, failed: u8, lang: Lang) -> ExitCode {
     if error.use_stderr() {
+        let text = match lang {
+            Lang::En => error.render().to_string(),
+            Lang::Ko => args::in_korean(error),
+        };
         eprint!("{text}");
         return ExitCode::from(failed);
     }
-    let done = speech::print(&text.to_string());
-    ExitCode::from(if done.is_ok() { 0 } else { failed })
+    match speech::print(&error.render().to_string()) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            speech::complain(&error.into(), lang);
+            ExitCode::from(failed)
+        }
+    }
 }

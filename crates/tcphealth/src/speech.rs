@@ -96,11 +96,11 @@ pub(crate) fn print(text: &str) -> io::Result<()> {
     ignore_broken_pipe(out.write_all(text.as_bytes()).and_then(|()| out.flush()))
 }
 
-/// Turns a broken pipe into success.
+/// Turns a broken pipe into success, and names the place of another failure.
 pub(crate) fn ignore_broken_pipe(done: io::Result<()>) -> io::Result<()> {
     match done {
         Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
-        done => done,
+        done => done.map_err(|error| io::Error::new(error.kind(), format!("stdout: {error}"))),
     }
 }
 
@@ -118,8 +118,13 @@ impl std::error::Error for Complaint {}
 
 /// Tells an error with its causes, on one line of standard error.
 pub(crate) fn complain(error: &anyhow::Error, lang: Lang) {
-    let causes: Vec<String> = error.chain().map(|cause| told(cause, lang)).collect();
+    let causes: Vec<String> = error.chain().map(|cause| without_number(&told(cause, lang)).to_owned()).collect();
     eprintln!("tcphealth: {}", causes.join(": "));
+}
+
+/// The system's words for an error without Rust's `(os error 2)` behind them.
+fn without_number(words: &str) -> &str {
+    words.split_once(" (os error ").map_or(words, |(words, _)| words)
 }
 
 /// In our words where there are some; a system or a parser keeps its own.
@@ -139,6 +144,10 @@ fn told(cause: &(dyn std::error::Error + 'static), lang: Lang) -> String {
 fn reason(reason: &Reason) -> Message {
     match reason {
         Reason::Told(words) => Message::same(words),
+        Reason::NoNamespace => say! {
+            en: "no network namespace of this name or process; `tcphealth check --netns all` names those that there are",
+            ko: "이 이름이나 프로세스의 네트워크 네임스페이스가 없음. `tcphealth check --netns all`이 있는 것을 보여 줌"
+        },
         Reason::SavedAlready => say! { en: "holds a saved host already", ko: "이미 저장된 호스트가 들어 있음" },
         Reason::EndsEarly => say! { en: "ends before the dump does", ko: "덤프가 끝나기 전에 잘려 있음" },
         Reason::NoMoreLooks(looks) => {

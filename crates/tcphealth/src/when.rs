@@ -4,6 +4,9 @@
 use jiff::civil::{DateTime, Time};
 use jiff::tz::TimeZone;
 use jiff::{SignedDuration, Timestamp, ToSpan, Zoned};
+use tcphealth_core::text;
+
+use crate::speech::Complaint;
 
 /// A time.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -38,9 +41,14 @@ pub(crate) enum Span {
 }
 
 /// Reads a time, or two with `..` between them; a time of day alone is that of the day where the range begins, or of the next.
-pub(crate) fn parse_span(text: &str) -> Result<Span, String> {
-    read_span(text, &Zoned::now())
-        .ok_or_else(|| "not a time such as '03:00' or -2h, nor a range such as 'yesterday 03:00..04:00'".to_owned())
+pub(crate) fn parse_span(text: &str) -> Result<Span, Complaint> {
+    read_span(text, &Zoned::now()).ok_or_else(|| {
+        let words = text! {
+            en: "not a time such as '03:00' or -2h, nor a range such as 'yesterday 03:00..04:00'",
+            ko: "'03:00', -2h 같은 시각이나 'yesterday 03:00..04:00' 같은 구간이어야 함"
+        };
+        Complaint(words.into())
+    })
 }
 
 fn read_span(text: &str, now: &Zoned) -> Option<Span> {
@@ -68,10 +76,14 @@ pub(crate) fn now() -> When {
 }
 
 /// Reads one, seen from now and from here.
-pub(crate) fn parse(text: &str) -> Result<When, String> {
-    read(text.trim(), &Zoned::now())
-        .map(|time| When(time.as_microsecond()))
-        .ok_or_else(|| "not a time such as '2026-11-21 03:00', 'yesterday 03:00', '03:00', -2h or now".to_owned())
+pub(crate) fn parse(text: &str) -> Result<When, Complaint> {
+    read(text.trim(), &Zoned::now()).map(|time| When(time.as_microsecond())).ok_or_else(|| {
+        let words = text! {
+            en: "not a time such as '2026-11-21 03:00', 'yesterday 03:00', '03:00', -2h or now",
+            ko: "'2026-11-21 03:00', 'yesterday 03:00', '03:00', -2h, now 같은 시각이어야 함"
+        };
+        Complaint(words.into())
+    })
 }
 
 fn read(text: &str, now: &Zoned) -> Option<Timestamp> {

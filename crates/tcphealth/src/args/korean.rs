@@ -15,6 +15,11 @@ const TEXTS: &[(&str, &str)] = &[
     ),
     ("The verdict on this host", "이 호스트의 판정"),
     (
+        "The verdict on this host.\n\nExit status: 0 nothing above info, 1 a warning, 2 a critical finding, 3 the host could \
+         not be judged.",
+        "이 호스트의 판정.\n\n종료 상태: 0 info를 넘는 진단 없음, 1 warning, 2 critical, 3 판정하지 못함.",
+    ),
+    (
         "Time between the two looks: 30s, 2m, 1m30s; a bare number is seconds; 5 s unless given, or what was recorded",
         "두 관찰 사이의 시간: 30s, 2m, 1m30s. 숫자만 쓰면 초. 기본은 5초, 기록에서는 기록된 간격",
     ),
@@ -236,11 +241,11 @@ const TEXTS: &[(&str, &str)] = &[
     ),
     ("Probes a hop", "홉마다 보낼 탐침 수"),
     (
-        "Seconds between two probes with the same TTL; routers limit their replies to one a second",
-        "같은 TTL의 두 탐침 사이 시간(초). 라우터는 응답을 초당 하나로 제한한다",
+        "Time between two probes with the same TTL; routers limit their replies to one a second",
+        "같은 TTL의 두 탐침 사이 시간. 라우터는 응답을 초당 하나로 제한한다",
     ),
     ("The highest TTL to try", "시도할 가장 큰 TTL"),
-    ("Stop after this many seconds, whatever --count says", "--count와 상관없이 이 시간(초) 뒤에 멈춘다"),
+    ("Stop after this time, whatever --count says", "--count와 상관없이 이 시간 뒤에 멈춘다"),
     ("Look up the names of the hops", "홉의 이름을 찾는다"),
     (
         "Name the autonomous systems of the hops by this table: FIRST, LAST and NUMBER with tabs between, one range a line",
@@ -284,33 +289,35 @@ const TEXTS: &[(&str, &str)] = &[
 ];
 
 const EXAMPLES: &str = "예:
-  tcphealth                                6초 만에 이 호스트의 판정
-  tcphealth check --window 30s --lang en   더 오래 보고 영어로 말하기
-  tcphealth check --format nagios          모니터링 시스템용 한 줄. 종료 상태 0, 1, 2, 3
-  tcphealth check --netns all              모든 네트워크 네임스페이스를 컨테이너 이름과 함께, 가장 나쁜 곳부터
-  tcphealth why close-wait-leak            진단 하나와 모든 근거
-  tcphealth states                         상태도와 상태별 소켓 수
+  tcphealth                               6초 만에 이 호스트의 판정
+  tcphealth check --window 30s --lang en  더 오래 보고 영어로 말하기
+  tcphealth check --format nagios         모니터링 시스템용 한 줄
+  tcphealth check --netns all             모든 네임스페이스, 가장 나쁜 곳부터
+  tcphealth why close-wait-leak           진단 하나와 모든 근거
+  tcphealth states                        상태도와 상태별 소켓 수
   tcphealth sockets state close-wait --by process
-  tcphealth trace life dport = :5432       끝나는 DB 연결마다 길이, 바이트, 먼저 닫은 쪽
-  tcphealth path 203.0.113.9:443           서비스 포트로 잰 홉별 응답 시간과 손실
-  tcphealth explain retrans/s              낱말의 뜻: 규칙, 상태, 열, 카운터
-  tcphealth sar -n TCP,ETCP --judge 5      sar와 같은 보고서, 표본마다 그 아래에 판정
+  tcphealth sockets --by peer --with total_retrans,rtt --sort total_retrans
+  tcphealth trace life dport = :5432      끝나는 DB 연결의 길이와 바이트
+  tcphealth path 203.0.113.9:443          경로의 홉마다 응답 시간과 손실
+  tcphealth explain retrans/s             낱말의 뜻: 규칙, 상태, 열, 카운터
+  tcphealth sar -n TCP,ETCP --judge 5     sar와 같은 보고서, 표본마다 판정
   tcphealth check --from /var/log/sysstat/sa21 --at '2026-11-21 03:00'
 ";
 
 const DIFF_EXAMPLES: &str = "예:
-  tcphealth diff                                    최근 한 시간과 어제 같은 시간
-  tcphealth diff -2h                                최근 한 시간과 두 시간 전에 끝난 한 시간
-  tcphealth diff -20m --window 10m                  최근 10분과 20분 전에 끝난 10분
+  tcphealth diff                    최근 한 시간과 어제 같은 시간
+  tcphealth diff -2h                최근 한 시간과 두 시간 전에 끝난 한 시간
+  tcphealth diff -20m --window 10m  최근 10분과 20분 전에 끝난 10분
   tcphealth diff 'yesterday 03:00..04:00' 03:00..04:00
 ";
+
 const SOCKETS_EXAMPLES: &str = "예:
   tcphealth sockets state close-wait --by process
-  tcphealth sockets state time-wait and dst 10.0.0.0/8 --by destination --limit 10
+  tcphealth sockets state time-wait and dst 10.0.0.0/8 --by destination
   tcphealth sockets '( dport = :443 or dport = :80 ) and not dst 192.0.2.0/24'
-  tcphealth sockets state established --sort total_retrans --limit 5 --format json
+  tcphealth sockets --sort total_retrans --limit 5 --format json
   tcphealth sockets --at 'yesterday 03:00' --by state,listener
-  tcphealth sockets --by netns,state        모든 네트워크 네임스페이스의 소켓
+  tcphealth sockets --by netns,state       모든 네트워크 네임스페이스의 소켓
 ";
 
 const IMPORT_EXAMPLES: &str = "예:
@@ -325,10 +332,10 @@ const WHY_EXAMPLES: &str = "예:
 ";
 
 const TRACE_EXAMPLES: &str = "예:
-  tcphealth trace                          재전송, RST, connect, 연결의 일생과 그 프로세스
+  tcphealth trace                  재전송, RST, connect, 연결의 일생
   tcphealth trace retransmit dst 10.0.0.0/8
   tcphealth trace life sport = :443 --format json --duration 1m
-  tcphealth trace state --summary          Ctrl-C까지 상태 변화의 횟수만
+  tcphealth trace state --summary  Ctrl-C까지 상태 변화의 횟수만
 ";
 
 /// Headings, and the sentence of the flags that clap makes itself.
@@ -393,6 +400,16 @@ mod tests {
         let mut found = Vec::new();
         lacking(&super::super::Line::command(), &mut found);
         assert!(found.is_empty(), "without Korean in args/korean.rs: {found:#?}");
+    }
+
+    #[test]
+    fn examples_fit_a_terminal_of_80_columns() {
+        for (english, korean) in TEXTS.iter().filter(|(english, _)| english.starts_with("Examples:")) {
+            assert_eq!(english.lines().count(), korean.lines().count(), "{korean}");
+            for line in english.lines().chain(korean.lines()) {
+                assert!(unicode_width::UnicodeWidthStr::width(line) <= 80, "{line}");
+            }
+        }
     }
 
     #[test]

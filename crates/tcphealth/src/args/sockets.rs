@@ -5,16 +5,20 @@ use tcphealth_core::text;
 use tcphealth_core::words::Text;
 
 use super::Elsewhere;
+use super::values::whole;
 use crate::command::Column;
 
 pub(super) const SOCKETS_EXAMPLES: &str = "Examples:
   tcphealth sockets state close-wait --by process
-  tcphealth sockets state time-wait and dst 10.0.0.0/8 --by destination --limit 10
+  tcphealth sockets state time-wait and dst 10.0.0.0/8 --by destination
   tcphealth sockets '( dport = :443 or dport = :80 ) and not dst 192.0.2.0/24'
-  tcphealth sockets state established --sort total_retrans --limit 5 --format json
+  tcphealth sockets --sort total_retrans --limit 5 --format json
   tcphealth sockets --at 'yesterday 03:00' --by state,listener
-  tcphealth sockets --by netns,state        the sockets of all network namespaces
+  tcphealth sockets --by netns,state       the sockets of all namespaces
 ";
+
+/// Lines that may be asked for.
+const LINES_MAX: usize = 1_000_000_000;
 
 /// What `sockets` needs.
 #[derive(Debug, Args)]
@@ -33,7 +37,7 @@ pub(crate) struct SocketsArgs {
     #[arg(long, value_name = "COLUMN", value_parser = Column::parse)]
     pub(crate) sort: Option<Column>,
     /// No more lines than this.
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", value_parser = whole(0..=LINES_MAX))]
     pub(crate) limit: Option<usize>,
     /// Name the process that holds each socket.
     #[arg(long, short)]

@@ -30,6 +30,9 @@ use every::Every;
 /// Time between the two looks unless told otherwise.
 const WINDOW: Duration = Duration::from_secs(5);
 
+/// What every directory that `--save` wrote has.
+const META: &str = "meta.json";
+
 /// Prints the report; its verdict is the exit status.
 pub(crate) fn run(args: &CheckArgs, speech: &Speech) -> anyhow::Result<ExitCode> {
     let format = Format::named(&args.format).expect("the command line takes only names of formats");
@@ -124,6 +127,19 @@ fn no_saved_host(file: &Path) -> Complaint {
     })
 }
 
+/// Whether a directory that is there does not have this file.
+fn is_without(directory: &Path, file: &str) -> bool {
+    directory.is_dir() && matches!(directory.join(file).try_exists(), Ok(false))
+}
+
+fn no_saved_look(directory: &Path) -> Complaint {
+    Complaint(say! {
+        en: "{place}: neither a recording nor a directory that --save wrote (it has no {meta})",
+        ko: "{place}: 기록도 아니고 --save로 저장한 디렉터리도 아님({meta} 없음)",
+        place = directory.display(), meta = META
+    })
+}
+
 fn no_moment(recording: &Path) -> Complaint {
     Complaint(say! {
         en: "{place}: of which moment? --at tells",
@@ -146,6 +162,7 @@ pub(crate) fn host(from: Option<&Path>, netns: Option<&str>, save: Option<&Path>
         Some(file) if file.is_file() => return Err(no_saved_host(file).into()),
         Some(recording) if Store::is_one(recording) => return Err(no_moment(recording).into()),
         Some(directory) if all::is_saved(directory) => return Err(many_hosts(directory).into()),
+        Some(directory) if is_without(directory, META) => return Err(no_saved_look(directory).into()),
         Some(directory) => Host::frozen(directory)?,
         None => Host::live(),
     };

@@ -37,6 +37,9 @@ pub(crate) fn run(args: &ImportArgs, speech: &Speech) -> anyhow::Result<ExitCode
         speech::complain(&complaint.into(), speech.lang);
     };
     let files = in_order(&args.from, &mut complain)?;
+    if files.is_empty() {
+        return Ok(ExitCode::FAILURE);
+    }
     // For how long it is kept is the recorder's to say.
     let writer = Writer::new(&directory, Keep { days: u32::MAX, bytes: u64::MAX })?;
     let known = if Store::is_one(&directory) { Store::open(&directory)?.spans()? } else { Vec::new() };
@@ -61,11 +64,19 @@ fn in_order(from: &[PathBuf], complain: &mut dyn FnMut(Complaint)) -> anyhow::Re
             files.insert(path.clone());
             continue;
         }
+        let before = files.len();
         for entry in fs::read_dir(path).with_context(place)? {
             let file = entry.with_context(place)?.path();
             let name = file.file_name().and_then(|name| name.to_str()).unwrap_or_default();
             let day = name.strip_prefix("sa").filter(|day| day.starts_with(|first: char| first.is_ascii_digit()));
             files.extend(day.is_some().then_some(file.clone()));
+        }
+        if files.len() == before {
+            complain(Complaint(say! {
+                en: "{place}: no files of sysstat's here (sa01 to sa31, saYYYYMMDD)",
+                ko: "{place}: sysstat 파일(sa01~sa31, saYYYYMMDD)이 없음",
+                place = place()
+            }));
         }
     }
     let mut dated = Vec::new();

@@ -7,7 +7,6 @@ mod target;
 use std::io::{self, IsTerminal};
 use std::net::IpAddr;
 use std::process::ExitCode;
-use std::time::Duration;
 
 use anyhow::Context;
 use tcphealth_core::path::{Judgement, Mtu, Outcome, Path, Plan, Protocol, Tracer, judge};
@@ -55,6 +54,7 @@ fn status(found: &Found) -> u8 {
 }
 
 fn find(args: &PathArgs, speech: &Speech) -> io::Result<Found> {
+    let table = args.as_table.as_deref().map(asn::open).transpose()?;
     let path = trace(args, speech)?;
     let length = path.length();
     let mtu = args.mtu.then(|| probe::find_mtu(&path.plan, length as u8)).transpose()?;
@@ -64,7 +64,7 @@ fn find(args: &PathArgs, speech: &Speech) -> io::Result<Found> {
     if args.names {
         labels.extend(addresses.iter().filter_map(|address| Some((*address, probe::name_of(*address)?))));
     }
-    if let Some(table) = &args.as_table {
+    if let Some(table) = table {
         labels.extend(asn::look_up(table, &addresses)?);
     }
     Ok(Found { judgement: judge(&path), path, mtu, labels })
@@ -101,8 +101,8 @@ fn plan(args: &PathArgs) -> io::Result<Plan> {
         protocol,
         flows: args.flows,
         rounds: args.count,
-        interval_us: Duration::from_secs_f64(args.interval).as_micros() as u64,
+        interval_us: args.interval.as_micros() as u64,
         max_ttl: args.max_ttl,
-        duration_us: args.duration.map(|seconds| Duration::from_secs_f64(seconds).as_micros() as u64),
+        duration_us: args.duration.map(|time| time.as_micros() as u64),
     })
 }

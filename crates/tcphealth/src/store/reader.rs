@@ -40,10 +40,14 @@ impl Store {
     /// # Errors
     /// The directory cannot be read, or holds no recording.
     pub(crate) fn open(directory: &Path) -> anyhow::Result<Self> {
-        let days = days(directory)?;
+        let is_missing = matches!(directory.try_exists(), Ok(false));
+        let days = if is_missing { Vec::new() } else { days(directory)? };
         if days.is_empty() {
-            let words =
-                say! { en: "{place}: no recording here", ko: "{place}: 기록이 없음", place = directory.display() };
+            let words = say! {
+                en: "{place}: no recording here; `tcphealth record` makes one",
+                ko: "{place}: 기록이 없음. `tcphealth record`로 기록함",
+                place = directory.display()
+            };
             return Err(Complaint(words).into());
         }
         Ok(Self { directory: directory.to_owned(), days })

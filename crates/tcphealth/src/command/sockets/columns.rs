@@ -1,8 +1,10 @@
 //! What of a socket is a number or a word by itself, for sorting and for CSV: ss's words, then every field of `tcp_info`.
 
+use tcphealth_core::say;
 use tcphealth_core::snapshot::{FIELDS, Field, Socket, Timer};
 
 use crate::args::With;
+use crate::speech::Complaint;
 
 /// Something of a socket, by the name that is typed.
 #[derive(Clone, Copy, Debug)]
@@ -40,13 +42,17 @@ const NAMED: [(&str, Column); 8] = [
 
 impl Column {
     /// By the name that is typed.
-    pub(crate) fn parse(text: &str) -> Result<Self, String> {
+    pub(crate) fn parse(text: &str) -> Result<Self, Complaint> {
         let name = text.replace('-', "_").to_lowercase();
         let named = NAMED.iter().find(|(known, _)| *known == name).map(|(_, column)| *column);
         let field = || FIELDS.iter().find(|field| field.name == name).map(Column::Info);
         named.or_else(field).ok_or_else(|| {
             let known: Vec<&str> = NAMED.iter().map(|(name, _)| *name).collect();
-            format!("none of {}, or a field of tcp_info such as rtt or total_retrans", known.join(", "))
+            Complaint(say! {
+                en: "none of {known}, or a field of tcp_info such as rtt or total_retrans",
+                ko: "{known} 가운데 하나, 또는 rtt, total_retrans 같은 tcp_info의 필드여야 함",
+                known = known.join(", ")
+            })
         })
     }
 
