@@ -8,5 +8,6 @@ pub mod bench_sar;
 pub mod bench_sockets;
 pub mod bench_trace;
 pub mod docs;
+pub mod manual;
 pub mod source;
 pub mod tidy;

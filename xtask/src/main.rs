@@ -1,7 +1,8 @@
-//! `cargo xtask docs` writes the generated documents; `cargo run --release -p xtask -- bench` measures what the README claims.
+//! `cargo xtask docs` writes the generated documents, `completions` what shells complete; `cargo run --release -p xtask -- bench` measures what the README claims.
 #![forbid(unsafe_code)]
 
 use std::fs;
+use std::path::Path;
 
 use anyhow::{Context, bail};
 use xtask::{bench, bench_netns, bench_record, bench_sar, bench_sockets, bench_trace};
@@ -10,6 +11,7 @@ fn main() -> anyhow::Result<()> {
     let words: Vec<String> = std::env::args().skip(1).collect();
     match words.iter().map(String::as_str).collect::<Vec<_>>().as_slice() {
         ["docs"] => write_docs(),
+        ["completions", directory] => Ok(xtask::manual::completions(Path::new(directory))?),
         ["bench"] => bench::counters(),
         ["bench-netns", program, namespaces, sockets] => bench_netns::bench(program, namespaces, sockets),
         ["bench-netns-inside", program, namespaces, sockets] => {
@@ -25,14 +27,16 @@ fn main() -> anyhow::Result<()> {
         ["bench-load"] => bench_trace::load(),
         ["bench-cost", command @ ..] => bench_sar::cost(command),
         _ => bail!(
-            "usage: cargo xtask docs | bench | bench-netns PROGRAM NAMESPACES SOCKETS | bench-record PROGRAM SECONDS [SOCKETS] | bench-sar PROGRAM | bench-sockets PROGRAM NUMBER | bench-trace PROGRAM"
+            "usage: cargo xtask docs | completions DIRECTORY | bench | bench-netns PROGRAM NAMESPACES SOCKETS | bench-record PROGRAM SECONDS [SOCKETS] | bench-sar PROGRAM | bench-sockets PROGRAM NUMBER | bench-trace PROGRAM"
         ),
     }
 }
 
 fn write_docs() -> anyhow::Result<()> {
     for (path, text) in xtask::docs::all() {
-        fs::write(xtask::source::root().join(path), text).with_context(|| format!("cannot write {path}"))?;
+        let file = xtask::source::root().join(path);
+        fs::create_dir_all(file.parent().expect("a folder of the tree"))?;
+        fs::write(file, text).with_context(|| format!("cannot write {path}"))?;
     }
     Ok(())
 }

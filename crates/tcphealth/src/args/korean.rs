@@ -1,6 +1,6 @@
 //! The help in Korean. The English stands in `args.rs`, where clap wants it; a test finds what lacks its Korean here.
 
-use clap::Command;
+use clap::{Arg, ArgAction, Command};
 
 /// English and Korean, in the order of `args.rs`.
 const TEXTS: &[(&str, &str)] = &[
@@ -374,7 +374,21 @@ pub(super) fn translated(mut command: Command) -> Command {
     for name in names {
         command = command.mut_subcommand(name, translated);
     }
-    command.help_template(TEMPLATE).subcommand_help_heading("명령").disable_help_subcommand(true)
+    with_flags(command).help_template(TEMPLATE).subcommand_help_heading("명령").disable_help_subcommand(true)
+}
+
+/// The flags that clap adds by itself, explained in Korean.
+fn with_flags(mut command: Command) -> Command {
+    let flag = |id, short, action, help| Arg::new(id).short(short).long(id).action(action).help(help);
+    if !command.is_disable_help_flag_set() {
+        let help = flag("help", 'h', ArgAction::Help, "도움말. -h는 짧게");
+        command = command.disable_help_flag(true).arg(help.display_order(super::LAST + 1));
+    }
+    if command.get_version().is_some() {
+        let version = flag("version", 'V', ArgAction::Version, "버전");
+        command = command.disable_version_flag(true).arg(version.display_order(super::LAST + 2));
+    }
+    command
 }
 
 #[cfg(test)]
@@ -419,8 +433,8 @@ mod tests {
 
     #[test]
     fn help_is_told_in_korean() {
-        let text = translated(super::super::Line::command()).render_help().to_string();
+        let text = translated(super::super::Line::command()).render_long_help().to_string();
         assert!(text.contains("사용법: tcphealth") && text.contains("이 호스트의 판정"), "{text}");
-        assert!(!text.contains("The verdict on this host"), "{text}");
+        assert!(!text.contains("The verdict on this host") && !text.contains("Print "), "{text}");
     }
 }

@@ -138,7 +138,7 @@ impl Script<'_> {
 }
 
 /// Damages a recording as the bytes say and reads it.
-pub(crate) fn survive(bytes: &[u8]) {
+pub fn survive(bytes: &[u8]) {
     static TRUTH: OnceLock<Truth> = OnceLock::new();
     let truth = TRUTH.get_or_init(Truth::new);
     let directory = truth.place.path();
