@@ -162,13 +162,16 @@ fn argument(arg: &Arg, lang: Lang) -> String {
 }
 
 fn entries(entries: &[Entry], lang: Lang) -> String {
-    entries.iter().map(|(term, words)| format!(".TP\n.B {}\n{}\n", roff(term), roff(words.get(lang)))).collect()
+    entries
+        .iter()
+        .flat_map(|(term, words)| [".TP\n.B ", &roff(term), "\n", &roff(words.get(lang)), "\n"].map(str::to_owned))
+        .collect()
 }
 
 /// Without their heading, as they are typed.
 fn examples(command: &Command) -> String {
     let text = command.get_after_help().map(ToString::to_string).unwrap_or_default();
-    let lines: String = text.lines().skip(1).map(|line| format!("{}\n", roff(line.trim_start()))).collect();
+    let lines: String = text.lines().skip(1).flat_map(|line| [roff(line.trim_start()), "\n".to_owned()]).collect();
     if lines.is_empty() { lines } else { format!(".PP\n.nf\n.in 2n\n{lines}.in\n.fi\n") }
 }
 
@@ -190,7 +193,10 @@ fn roff(text: &str) -> String {
     if out.starts_with('.') { format!("\\&{out}") } else { out }
 }
 
-/// What a shell completes, as the file that it wants.
+/// What bash, zsh and fish complete, each as the file that it wants.
+///
+/// # Errors
+/// The directory cannot be written to.
 pub fn completions(directory: &Path) -> io::Result<()> {
     fs::create_dir_all(directory)?;
     for shell in [Shell::Bash, Shell::Zsh, Shell::Fish] {
