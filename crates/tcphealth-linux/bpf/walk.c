@@ -12,7 +12,7 @@
 
 #ifdef DEEP
 #define FIELDS "deep.all.h"
-#define RECORDS 4096
+#define RECORDS 2048
 #else
 #define FIELDS "walk.fields.h"
 #define RECORDS 16384

@@ -150,8 +150,8 @@ impl Host {
         Self { walker: Some(walker), ..self }
     }
 
-    /// For one who looks again and again: what is loaded once counts for nothing, what was found is remembered, and memory that was
-    /// needed once is given back.
+    /// For one who looks again and again: what is loaded once counts for nothing, and what was found is remembered. Between two looks
+    /// [`crate::give_back`] keeps such a process small.
     pub fn resident(self) -> Self {
         own::give_back_at_once();
         Self { finder: answer::Finder::resident(), ..self.walking(Walker::resident()) }
@@ -277,9 +277,6 @@ impl Host {
         let live = self.is_live() && !self.source.is_kept();
         if live && sockets::none_here(&mut self.source) {
             return Ok(self.fold(pass, range).finish());
-        }
-        if self.finder.is_resident() {
-            own::give_back();
         }
         let walks = live && self.walks_now(&pass);
         // The program gives sockets other cookies than the kernel: when the way changes nothing can be compared.

@@ -31,6 +31,6 @@ pub use error::{Error, Reason};
 pub use host::{Brief, Host, Hosts, Member, Pass, Walker, Watcher};
 pub use netns::{Namespace, Namespaces};
 pub use overheard::Overheard;
-pub use own::{cpu_us, resident_kb};
+pub use own::{cpu_us, give_back, resident_kb};
 pub use redact::Redaction;
 pub use sockets::Request;

@@ -83,16 +83,16 @@ const FIRST_DIFFERENCE: u128 = 2;
 pub struct Column {
     bytes: Vec<u8>,
     before: u64,
-    /// What the run in progress is of, [`RUN`] or [`ABSENT`], and how long it is.
-    run: (u128, u64),
+    /// Whether the run in progress is of samples without a value, and how long it is.
+    run: (bool, u32),
 }
 
 impl Column {
     /// Appends the value of one row.
     pub fn push(&mut self, value: Option<u64>) {
         match value {
-            None => self.run_on(ABSENT),
-            Some(value) if value == self.before => self.run_on(RUN),
+            None => self.run_on(true),
+            Some(value) if value == self.before => self.run_on(false),
             Some(value) => {
                 self.end_run();
                 let difference = zigzag(value.wrapping_sub(self.before).cast_signed());
@@ -102,19 +102,19 @@ impl Column {
         }
     }
 
-    fn run_on(&mut self, of: u128) {
-        if self.run.0 != of {
+    fn run_on(&mut self, absent: bool) {
+        if self.run.0 != absent {
             self.end_run();
-            self.run.0 = of;
+            self.run.0 = absent;
         }
         self.run.1 += 1;
     }
 
     fn end_run(&mut self) {
-        let (of, length) = std::mem::take(&mut self.run);
+        let (absent, length) = std::mem::take(&mut self.run);
         if length > 0 {
-            put_wide(&mut self.bytes, of);
-            put_varint(&mut self.bytes, length);
+            put_wide(&mut self.bytes, if absent { ABSENT } else { RUN });
+            put_varint(&mut self.bytes, u64::from(length));
         }
     }
 

@@ -52,11 +52,6 @@ impl Finder {
         Self { resident: true, ..Self::default() }
     }
 
-    /// Whether it was made for that.
-    pub(crate) fn is_resident(&self) -> bool {
-        self.resident
-    }
-
     /// Loads what a search will need, where it will: the kernel's type information takes memory that later others need.
     pub(crate) fn prepare(&mut self) {
         if self.resident && self.tables.is_none() && open_files().is_some_and(|files| files >= HOLDERS_FROM) {

@@ -20,8 +20,8 @@ const FIELDS: [&str; 3] = [
     include_str!("../../bpf/stubs.fields.h"),
     include_str!("../../bpf/deep.fields.h"),
 ];
-/// `struct shared` in bpf/walk.c.
-const RECORDS: usize = 4_096;
+/// `struct shared` in bpf/walk.c: 1 MB, in two halves. Where so many buckets have more sockets, fewer are read at once.
+const RECORDS: usize = 2_048;
 
 /// The loaded program.
 #[derive(Debug)]

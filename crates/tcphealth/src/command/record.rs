@@ -14,7 +14,7 @@ use tcphealth_core::rules::{History, Limits};
 use tcphealth_core::say;
 use tcphealth_core::snapshot::{Answers, Counters, Marks, Question, Snapshot};
 use tcphealth_core::words::{Lang, Message};
-use tcphealth_linux::{Host, Pass, boot_ns, cpu_us, resident_kb};
+use tcphealth_linux::{Host, Pass, boot_ns, cpu_us, give_back, resident_kb};
 
 use super::check;
 use crate::args::RecordArgs;
@@ -143,6 +143,7 @@ impl Recorder {
         self.pace.looked(now_ns);
         let stored = self.look(now_ns);
         self.report(stored);
+        give_back();
         let cost_us = cpu_us().saturating_sub(before_us);
         let census = self.before.as_ref().and_then(|(look, _)| look.census.as_ref().ok());
         let sockets = census.map_or(0, |census| census.states.total());

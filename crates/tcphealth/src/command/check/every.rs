@@ -11,7 +11,7 @@ use tcphealth_core::rules::{History, Limits};
 use tcphealth_core::statistics::{Faded, Standing};
 use tcphealth_core::words::Lang;
 use tcphealth_core::{say, text};
-use tcphealth_linux::{Host, Pass};
+use tcphealth_linux::{Host, Pass, give_back};
 
 use crate::examine::{Examiner, Meanwhile};
 use crate::speech::{self, Speech};
@@ -53,6 +53,7 @@ impl Every<'_> {
             speech::print(&head(self.speech.lang))?;
         }
         for _ in 0..self.count.unwrap_or(u64::MAX) {
+            give_back();
             let (report, now) = examiner.next(before, self.window)?;
             before = now;
             worst = worst.max(report.word);

@@ -8,7 +8,7 @@ use tcphealth_core::rules::{History, Limits};
 use tcphealth_core::snapshot::{Answers, Marks, Snapshot};
 use tcphealth_core::words::Lang;
 use tcphealth_core::{say, text};
-use tcphealth_linux::{Host, Pass};
+use tcphealth_linux::{Host, Pass, give_back};
 
 use crate::command::sysstat::failure::Failure;
 use crate::config;
@@ -45,7 +45,10 @@ impl Judge {
         let before = std::mem::replace(&mut self.before, now);
         let host = &mut self.host;
         let mut find = |asked, answers: &mut Answers| Ok(host.answer(&asked, answers, ANSWER_BUDGET)?);
-        settle((&before, Some(&self.before)), &mut self.history, (Answers::new(), &self.limits), &mut find)
+        let report =
+            settle((&before, Some(&self.before)), &mut self.history, (Answers::new(), &self.limits), &mut find);
+        give_back();
+        report
     }
 }
 
