@@ -69,6 +69,8 @@ mod interface_drops;
 mod interface_saturated;
 mod softnet_drops;
 
+mod accepting;
+mod by_events;
 mod chronic;
 mod class;
 mod connecting;

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use super::history::{History, Sighting};
-use super::{ALL, Hides, Limits, Read, Rule, Shared, chronic, processes};
+use super::{ALL, Hides, Limits, Read, Rule, Shared, by_events, chronic};
 use crate::report::{Check, Finding, Outcome, Severity, Subject, SubjectKind, Verdict, Why, Word};
 use crate::say;
 use crate::snapshot::{Absent, Question};
@@ -40,7 +40,7 @@ pub(super) fn judge_by(rules: &[&'static Rule], window: &Window, history: &Histo
 pub(super) fn verdict_of(rule: &Rule, window: &Window, limits: &Limits) -> Verdict {
     match missing(rule, window, limits) {
         Some(why) => Verdict::Undecided(why),
-        None => processes::sharpened(window, rule, (rule.check)(window, limits)),
+        None => by_events::sharpened(window, rule, (rule.check)(window, limits)),
     }
 }
 
