@@ -17,10 +17,14 @@
 #define ARGUMENTS SETTING(3) // of this tracepoint on this kernel
 #define TALLIED SETTING(4) // whether sums by process and by peer are kept
 #define STACKED SETTING(5) // whether what was sent again or dropped is told with the calls that led there
+#define ACCEPT SETTING(6) // the numbers of these system calls
+#define ACCEPT4 SETTING(7)
+#define NUMBER_AT SETTING(8) // where in struct pt_regs the number of a system call is
 #define RING MAP(0)
 #define BIRTHS MAP(1)
 #define DOINGS MAP(2)
 #define PEERS MAP(3)
+#define QUEUES MAP(4)
 
 enum kind { RETRANSMIT, RETRANSMIT_SYNACK, RESET_SENT, RESET_RECEIVED, STATE, CONNECT, LIFE, DROP };
 
@@ -38,7 +42,7 @@ enum kind { RETRANSMIT, RETRANSMIT_SYNACK, RESET_SENT, RESET_RECEIVED, STATE, CO
 #define RESETS_RECEIVED 900
 #define LOST 904 // by kind
 #define FORGOTTEN 912
-#define UNNAMED 913 // not added up by process or peer: their tables were full
+#define UNNAMED 913 // not added up by process, peer or queue: their tables were full
 #define BLOCK 1024
 
 struct record {
@@ -64,10 +68,14 @@ struct stacked {
 // On which side of a connection we are.
 enum side { UNKNOWN, CONNECTED, ACCEPTED };
 
+// Where in its life a connection is whose listener has an accept queue.
+enum queued { NOT_YET, QUEUED, TAKEN };
+
 struct birth {
     u64 at_ns; // 0 when that was before we listened
     u64 close_wait_ns; // since when in CLOSE_WAIT; 0 when it is not
-    u32 pid, side;
+    u32 pid;
+    u16 side, queued;
     u64 comm[2];
 };
 
@@ -97,6 +105,20 @@ struct whom {
     u32 pad;
 };
 
+// An accept queue, by the end of its connections that is ours.
+struct place {
+    u32 address[4];
+    u16 port;
+    u16 pad[3];
+};
+
+struct queue {
+    u64 accepted, waited_ns, waited_ns_max;
+    u64 waiting, arrived_ns; // in it now, and the sum of the moments when each of these came
+    u64 ended; // before they were accepted
+    u64 unseen; // accepted, but it was not seen when they came, or when that was
+};
+
 static void *(*const lookup)(void *map, const void *key) = (void *)1;
 static long (*const update)(void *map, const void *key, const void *value, u64 flags) = (void *)2;
 static long (*const delete)(void *map, const void *key) = (void *)3;
@@ -111,6 +133,7 @@ static const void *(*const current_task)(void) = (void *)158;
 #define BPF_NOEXIST 1
 #define BPF_RB_NO_WAKEUP 1
 
+#define AF_INET 2
 #define AF_INET6 10
 #define IPPROTO_TCP 6
 #define TCPHDR_SYN 2
@@ -323,6 +346,51 @@ INLINE void add_peer(const struct whom *whom, u64 more)
         count(UNNAMED, 1);
 }
 
+// Reads from what the verifier does not know to be a structure.
+#define PEEK(as, base, type, member) READ(as, (u64)(base) + PLACE(type, member))
+
+// The queue in which a connection is, or was.
+INLINE struct queue *queue_of(u64 sk)
+{
+    // What has ended has given its port back; where it was sent from still stands in the socket.
+    struct place place = {.port = __builtin_bswap16(PEEK(u16, sk, inet_sock, inet_sport))};
+    if (PEEK(u16, sk, sock_common, skc_family) == AF_INET6)
+        probe_read_kernel(place.address, sizeof(place.address), sk + PLACE(sock_common, skc_v6_rcv_saddr));
+    else
+        set_ipv4(place.address, PEEK(u32, sk, sock_common, skc_rcv_saddr));
+    struct queue *queue = lookup(QUEUES, &place);
+    if (queue)
+        return queue;
+    struct queue none = {};
+    update(QUEUES, &place, &none, BPF_NOEXIST);
+    queue = lookup(QUEUES, &place);
+    if (!queue)
+        count(UNNAMED, 1);
+    return queue;
+}
+
+// The kernel puts a connection into the queue when it makes its socket, before it is established.
+INLINE void enqueue(u64 sk, struct birth *birth)
+{
+    struct queue *queue = birth->queued == NOT_YET ? queue_of(sk) : 0;
+    if (!queue)
+        return;
+    birth->queued = QUEUED;
+    add(&queue->waiting, 1);
+    add(&queue->arrived_ns, birth->at_ns);
+}
+
+INLINE struct queue *dequeue(u64 sk, struct birth *birth)
+{
+    struct queue *queue = queue_of(sk);
+    if (queue && birth->queued == QUEUED) {
+        add(&queue->waiting, -1);
+        add(&queue->arrived_ns, -birth->at_ns);
+    }
+    birth->queued = TAKEN;
+    return queue;
+}
+
 // What a change of state adds to the sums of the process that made, or closes, the connection.
 INLINE void tally(const void *sk, const void *tp, struct birth *known, u64 change)
 {
@@ -413,6 +481,15 @@ INLINE void follow(const void *sk, const void *tp, u32 from, u32 to, u32 number)
     struct birth *birth = lookup(BIRTHS, &key);
     if (birth && !birth->pid && closes)
         birth->pid = current_process(birth->comm);
+    if (TALLIED && birth && from == SYN_RECV && made)
+        enqueue(key, birth);
+    if (TALLIED && birth && !made && birth->queued == QUEUED) {
+        // Without a file it was never accepted; with one, in a way that is not seen (io_uring).
+        const void *socket = AT(void *, sk, sock, sk_socket);
+        struct queue *queue = dequeue(key, birth);
+        if (queue)
+            add(socket ? &queue->unseen : &queue->ended, 1);
+    }
     if (TALLIED && !birth && to == FIN_WAIT1 && closes) {
         struct birth unseen = {};
         unseen.pid = current_process(unseen.comm);
@@ -675,5 +752,46 @@ PROGRAM(kfree_skb)
     else
         set_ends_of_packet(record, &headers, 0);
     submit(record, BPF_RB_NO_WAKEUP);
+    return 0;
+}
+
+INLINE int is_our_connection(u64 sk)
+{
+    u16 family = PEEK(u16, sk, sock_common, skc_family);
+    u64 net = PEEK(u64, sk, sock_common, skc_net);
+    return (family == AF_INET || family == AF_INET6) && PEEK(u16, sk, sock, sk_protocol) == IPPROTO_TCP &&
+           PEEK(u8, sk, sock_common, skc_state) != CLOSE &&
+           READ(u32, net + PLACE(net, ns) + PLACE(ns_common, inum)) == NETNS;
+}
+
+INLINE void accepted(u64 sk)
+{
+    struct birth *birth = lookup(BIRTHS, &sk);
+    struct queue *queue;
+    if (birth && birth->side == ACCEPTED) {
+        u64 waited = boot_ns() - birth->at_ns;
+        queue = birth->queued == TAKEN ? 0 : dequeue(sk, birth);
+        if (!queue)
+            return;
+        add(&queue->accepted, 1);
+        add(&queue->waited_ns, waited);
+        raise(&queue->waited_ns_max, waited);
+    } else if (is_our_connection(sk)) {
+        queue = queue_of(sk);
+        if (queue)
+            add(&queue->unseen, 1);
+    }
+}
+
+// A system call returns: of accept() and accept4() that is a descriptor of the process which called.
+PROGRAM(sys_exit)
+{
+    u32 number = *(const u32 *)((const char *)arguments[0] + NUMBER_AT);
+    long descriptor = (int)arguments[1];
+    if ((number != ACCEPT && number != ACCEPT4) || descriptor < 0)
+        return 0;
+    const void *table = AT(void *, AT(void *, current_task(), task_struct, files), files_struct, fdt);
+    u64 file = pointer_at((u64)AT(void *, table, fdtable, fd) + descriptor * 8);
+    accepted(PEEK(u64, PEEK(u64, file, file, private_data), socket, sk));
     return 0;
 }

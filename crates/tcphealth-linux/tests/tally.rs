@@ -9,7 +9,7 @@ use std::sync::{Mutex, PoisonError, mpsc};
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
-use tcphealth_core::snapshot::{Attempt, Endpoint, Passed, PeerTally, State, Sums, Tally, With};
+use tcphealth_core::snapshot::{Attempt, Endpoint, Passed, PeerTally, QueueTally, State, Sums, Tally, With};
 use tcphealth_linux::{Events, Host};
 
 mod common;
@@ -180,6 +180,51 @@ fn close_wait_is_timed_also_on_connections_from_before() {
         assert!(times.contains(&(old.close_wait_ns / old.close_waits.max(1))), "{tally:?}");
         // Of those from before, our clients are closed by this process too.
         (vec![old.close_waits, old.ended, old.lives, new.close_waits, new.lives], vec![3, 6, 0, 2, 2])
+    });
+}
+
+/// What became of the connections in the accept queue at an address.
+fn queue(tally: &Tally, address: SocketAddr) -> QueueTally {
+    let queues = tally.queues.as_ref().expect("accept() is watched where the rest is");
+    *queues.iter().find(|queue| queue.local == endpoint(address)).unwrap()
+}
+
+#[test]
+fn the_time_in_an_accept_queue_is_what_the_program_let_pass() {
+    const LATE: Duration = Duration::from_millis(200);
+    adds_up(|begin| {
+        let (listener, address) = listener();
+        let (other, slow) = (TcpListener::bind("[::]:0").unwrap(), Duration::from_millis(50));
+        let early = TcpStream::connect(address).unwrap();
+        let mut events = begin();
+        // One came before anybody looked, three are accepted late, one has gone before, and two are never accepted.
+        let started = Instant::now();
+        let late: Vec<_> = (0..3).map(|_| TcpStream::connect(address).unwrap()).collect();
+        sleep(LATE);
+        let accepted: Vec<_> = (0..4).map(|_| listener.accept().unwrap()).collect();
+        let most = started.elapsed().as_nanos() as u64;
+        let reset = TcpStream::connect(address).unwrap();
+        let linger = nix::libc::linger { l_onoff: 1, l_linger: 0 };
+        nix::sys::socket::setsockopt(&reset, nix::sys::socket::sockopt::Linger, &linger).unwrap();
+        drop(reset);
+        let waiting: Vec<_> = (0..2).map(|_| TcpStream::connect(address).unwrap()).collect();
+        let since = Instant::now();
+        // IPv4 at a listener of IPv6, by accept() where the one above is accept4().
+        let to = SocketAddr::from(([127, 0, 0, 1], other.local_addr().unwrap().port()));
+        let client = TcpStream::connect(to).unwrap();
+        sleep(slow);
+        let by_accept = nix::sys::socket::accept(std::os::fd::AsRawFd::as_raw_fd(&other)).unwrap();
+        events.stop();
+        let (least, tally) = (since.elapsed().as_nanos() as u64, events.tally().unwrap());
+        let (first, second) = (queue(&tally, address), queue(&tally, to));
+        nix::unistd::close(by_accept).unwrap();
+        drop((early, late, accepted, waiting, client));
+        assert!((LATE.as_nanos() as u64..most).contains(&first.waited_ns_max), "{first:?}");
+        assert!((3 * LATE.as_nanos() as u64..3 * most).contains(&first.waited_ns), "{first:?}");
+        assert!(first.waiting_ns >= 2 * least && first.waiting_ns < 2 * 60_000_000_000, "{first:?}");
+        assert!(second.waited_ns >= slow.as_nanos() as u64 && second.waited_ns == second.waited_ns_max, "{second:?}");
+        let counts = |queue: QueueTally| [queue.accepted, queue.waiting, queue.ended, queue.unseen];
+        ([counts(first), counts(second)], [[3, 2, 1, 1], [1, 0, 0, 0]])
     });
 }
 

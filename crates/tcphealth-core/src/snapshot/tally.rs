@@ -22,7 +22,9 @@ pub struct Tally {
     pub processes: Vec<ProcessTally>,
     /// By peer and what passed.
     pub peers: Vec<PeerTally>,
-    /// Events that are in no sum of a process or peer: the tables were full.
+    /// By accept queue; `None` where accept() could not be watched.
+    pub queues: Option<Vec<QueueTally>>,
+    /// Events that are in no sum of a process, peer or queue: the tables were full.
     pub unnamed: u64,
     /// Connections whose begin could not be remembered: too many at once.
     pub forgotten: u64,
@@ -87,6 +89,27 @@ pub struct Sums {
     /// Connections that it ended with a reset (SO_LINGER 0, or closed with data unread); of what it had to do with,
     /// [`With::Before`] alone.
     pub aborted: u64,
+}
+
+/// The accept queue of one listener, or of one of the addresses that it listens at.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct QueueTally {
+    /// Our end of its connections.
+    pub local: Endpoint,
+    /// Connections that came and were accepted.
+    pub accepted: u64,
+    /// How long they had waited, Σ ns.
+    pub waited_ns: u64,
+    /// The longest of these.
+    pub waited_ns_max: u64,
+    /// Connections that came and have not been seen to leave the queue.
+    pub waiting: u64,
+    /// How long these have waited so far, Σ ns.
+    pub waiting_ns: u64,
+    /// Connections that came and ended before they were accepted.
+    pub ended: u64,
+    /// Accepted, but how long they waited is not known: they came before anybody counted, or io_uring accepted them.
+    pub unseen: u64,
 }
 
 /// Counts of one kind with one peer.

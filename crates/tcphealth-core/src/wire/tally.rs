@@ -1,12 +1,12 @@
 //! Sums by process and by peer, as programs at the tracepoints keep them → parts of a [`crate::snapshot::Tally`].
 //!
-//! Source: `struct who`, `doing` and `whom` in crates/tcphealth-linux/bpf/events.c. Addresses are IPv6, or IPv4 mapped into it.
+//! Source: `struct who`, `doing`, `whom`, `place` and `queue` in crates/tcphealth-linux/bpf/events.c. Addresses are IPv6, or IPv4 mapped into it.
 
 use std::collections::BTreeMap;
 
 use super::events::{address, attempt, comm};
 use super::netlink::{u8_at, u16_at, u32_at, u64_at};
-use crate::snapshot::{Endpoint, Passed, PeerTally, ProcessTally, Sums, With};
+use crate::snapshot::{Endpoint, Passed, PeerTally, ProcessTally, QueueTally, Sums, With};
 
 /// `sizeof(struct who)`.
 pub const WHO_BYTES: usize = 24;
@@ -14,6 +14,10 @@ pub const WHO_BYTES: usize = 24;
 pub const DOING_BYTES: usize = 112;
 /// `sizeof(struct whom)`.
 pub const WHOM_BYTES: usize = 24;
+/// `sizeof(struct place)`.
+pub const PLACE_BYTES: usize = 24;
+/// `sizeof(struct queue)`.
+pub const QUEUE_BYTES: usize = 56;
 /// Bytes of a count.
 pub const COUNT_BYTES: usize = 8;
 
@@ -68,6 +72,23 @@ pub fn peer(whom: &[u8], count: &[u8], reasons: &BTreeMap<u32, String>) -> Optio
     })
 }
 
+/// Reads what became of the connections in an accept queue up to this moment of the boot clock.
+pub fn queue(place: &[u8], queue: &[u8], now_ns: u64) -> Option<QueueTally> {
+    let sum = |number: usize| u64_at(queue, number * 8);
+    let (waiting, arrived_ns) = (sum(3)?, sum(4)?);
+    Some(QueueTally {
+        local: Endpoint::new(address(place, 0)?, u16_at(place, 16)?),
+        accepted: sum(0)?,
+        waited_ns: sum(1)?,
+        waited_ns_max: sum(2)?,
+        waiting,
+        // Both products are larger than 64 bits may be, what is between them is not.
+        waiting_ns: waiting.wrapping_mul(now_ns).wrapping_sub(arrived_ns),
+        ended: sum(5)?,
+        unseen: sum(6)?,
+    })
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -101,6 +122,23 @@ mod tests {
         assert_eq!((told.failed, process(&who(2, 0), &doing()).unwrap().with), (None, With::Port(443)));
         assert_eq!(process(&who(1, 111), &doing()).unwrap().failed, Some(Attempt::Failed(111)));
         assert!(process(&who(3, 0), &doing()).is_none() && process(&who(1, 0), &doing()[..111]).is_none());
+    }
+
+    #[test]
+    fn those_in_a_queue_have_waited_from_when_they_came_until_now() {
+        let place: Vec<u8> = mapped("192.0.2.9").into_iter().chain(80_u16.to_ne_bytes()).chain([0; 6]).collect();
+        // Three wait; they came 1, 5 and 9 s after boot.
+        let sums: Vec<u8> = [7, 900, 300, 3, 15_000_000_000, 2, 4].iter().copied().flat_map(u64::to_ne_bytes).collect();
+        let told = queue(&place, &sums, 10_000_000_000).unwrap();
+        assert_eq!((told.local.to_string().as_str(), told.accepted), ("192.0.2.9:80", 7));
+        assert_eq!((told.waited_ns, told.waited_ns_max, told.waiting), (900, 300, 3));
+        assert_eq!((told.waiting_ns, told.ended, told.unseen), (15_000_000_000, 2, 4));
+        // 40 000 connections, a year after boot: the products do not fit into 64 bits.
+        let year_ns = 365 * 86_400 * 1_000_000_000_u64;
+        let came_ns = 40_000_u64.wrapping_mul(year_ns - 1_000_000_000);
+        let sums: Vec<u8> = [0, 0, 0, 40_000, came_ns, 0, 0].iter().copied().flat_map(u64::to_ne_bytes).collect();
+        assert_eq!(queue(&place, &sums, year_ns).unwrap().waiting_ns, 40_000_000_000_000);
+        assert!(queue(&place, &sums[..55], year_ns).is_none());
     }
 
     #[test]

@@ -2,19 +2,19 @@
 //!
 //! Source: bpf/events.c. It needs CAP_BPF, CAP_PERFMON and CONFIG_DEBUG_INFO_BTF. The ring holds 8 MiB, which is two seconds of
 //! 25 000 events each; what finds no room is counted. 262 144 connections that began while we listen are remembered; when there
-//! are more, the new ones are not, and counted. Sums by process or by peer are kept for the first 16 384 of each; what else would
-//! begin a sum is counted.
+//! are more, the new ones are not, and counted. Sums by process, by peer or by accept queue are kept for the first 16 384 of each;
+//! what else would begin a sum is counted.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::sync::Arc;
 
-use tcphealth_core::snapshot::{Absent, Event, EventCounts, Names, PeerTally, ProcessTally, Table, Tally};
+use tcphealth_core::snapshot::{Absent, Event, EventCounts, Names, PeerTally, ProcessTally, QueueTally, Table, Tally};
 use tcphealth_core::wire::btf::Btf;
 use tcphealth_core::wire::events::{COUNTERS, Kind, UNNAMED, counts, parse};
 use tcphealth_core::wire::kallsyms::Symbols;
-use tcphealth_core::wire::tally::{self, COUNT_BYTES, DOING_BYTES, WHO_BYTES, WHOM_BYTES};
+use tcphealth_core::wire::tally::{self, COUNT_BYTES, DOING_BYTES, PLACE_BYTES, QUEUE_BYTES, WHO_BYTES, WHOM_BYTES};
 
 use super::mapping::Mapping;
 use super::object::{Values, section};
@@ -33,7 +33,7 @@ const BIRTHS: u32 = 1 << 18;
 const BIRTH_BYTES: usize = 40;
 /// A key of ours: the address of a socket.
 const SOCKET_BYTES: usize = 8;
-/// Sums by process, and by peer: at most 4 MiB.
+/// Sums by process, by peer, and by accept queue: at most 6 MiB.
 const SUMS: u32 = 1 << 14;
 const BLOCK_BYTES: usize = COUNTERS * 8;
 /// CPUs that a kernel may have (`CONFIG_NR_CPUS` is 8192 at most); each takes 8 KiB.
@@ -73,6 +73,18 @@ impl Reasons {
 /// What is counted where nobody chooses: all but dropped packets, of which there are many.
 const KINDS: [Kind; 5] = [Kind::State, Kind::Retransmit, Kind::RetransmitSynAck, Kind::ResetSent, Kind::ResetReceived];
 
+/// Tells the end of every system call: what costs each of them some time.
+const CALLS: &str = "sys_exit";
+/// Where `struct pt_regs` has the number of a system call, and the numbers of accept() and accept4(). Source:
+/// arch/x86/entry/syscalls/syscall_64.tbl, include/uapi/asm-generic/unistd.h.
+const ACCEPTING: Option<(&str, [u32; 2])> = if cfg!(target_arch = "x86_64") {
+    Some(("orig_ax", [43, 288]))
+} else if cfg!(target_arch = "aarch64") {
+    Some(("syscallno", [202, 242]))
+} else {
+    None
+};
+
 /// What is kept of events beside their counts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Keep {
@@ -96,6 +108,7 @@ struct Maps {
     births: OwnedFd,
     doings: OwnedFd,
     peers: OwnedFd,
+    queues: OwnedFd,
 }
 
 impl Maps {
@@ -109,7 +122,13 @@ impl Maps {
                 .map_err(absent)?,
             doings: syscall::create_hash(WHO_BYTES, DOING_BYTES, sums).map_err(absent)?,
             peers: syscall::create_hash(WHOM_BYTES, COUNT_BYTES, sums).map_err(absent)?,
+            queues: syscall::create_hash(PLACE_BYTES, QUEUE_BYTES, sums).map_err(absent)?,
         })
+    }
+
+    /// In the order of their numbers in the source.
+    fn all(&self) -> [BorrowedFd<'_>; 5] {
+        [self.ring.map().as_fd(), self.births.as_fd(), self.doings.as_fd(), self.peers.as_fd(), self.queues.as_fd()]
     }
 }
 
@@ -124,6 +143,38 @@ pub struct Events {
     maps: Maps,
     reasons: Reasons,
     begin_ns: u64,
+    sees_accepts: bool,
+}
+
+/// What is written into every program.
+struct Loader<'a> {
+    btf: &'a Btf<'a>,
+    places: Vec<u32>,
+    shared: BorrowedFd<'a>,
+    maps: [BorrowedFd<'a>; 5],
+    /// The number of arguments is that of the tracepoint.
+    settings: [u32; 9],
+}
+
+impl Loader<'_> {
+    /// The program for a tracepoint.
+    fn load(&self, name: &str) -> Result<OwnedFd, Absent> {
+        let (target, number) = self.btf.tracepoint(name).ok_or(Absent::NotHere)?;
+        let mut settings = self.settings;
+        let [_, _, _, arguments, ..] = &mut settings;
+        *arguments = number;
+        let values =
+            Values { places: &self.places, shared: self.shared, maps: &self.maps, settings: &settings, callback_at: 0 };
+        let mut code = section(OBJECT, name).filter(|code| !code.is_empty()).ok_or(Absent::NotHere)?;
+        if !values.write_in(&mut code) {
+            return Err(Absent::NotHere);
+        }
+        syscall::load_tracing(&code, target).map_err(absent)
+    }
+}
+
+fn attach(program: &OwnedFd) -> Result<OwnedFd, Absent> {
+    syscall::attach(program.as_fd()).map_err(absent)
 }
 
 impl Events {
@@ -160,39 +211,44 @@ impl Events {
     fn keeping(keep: Keep, netns: u64, kinds: &BTreeSet<Kind>) -> Result<Self, Absent> {
         let types = load::types()?;
         let btf = Btf::new(&types).map_err(|error| Absent::Failed(error.to_string()))?;
-        let places = load::offsets(&btf, &load::fields(FIELDS))?;
         let cpus = possible_cpus().next_power_of_two();
         let shared = syscall::create_shared((cpus * BLOCK_BYTES) as u32).map_err(absent)?;
         let maps = Maps::create(keep)?;
         let streamed = kinds.iter().filter(|_| keep.is_each()).fold(0, |bits, kind| bits | 1 << *kind as u8);
+        let calls = ACCEPTING.filter(|_| keep == Keep::Sums);
+        let calls = calls.and_then(|(member, numbers)| Some((btf.offset("pt_regs", member)?, numbers)));
+        let (number_at, [accept, accept4]) = calls.unwrap_or_default();
+        let loader = Loader {
+            btf: &btf,
+            places: load::offsets(&btf, &load::fields(FIELDS))?,
+            shared: shared.as_fd(),
+            maps: maps.all(),
+            settings: [
+                netns as u32,
+                streamed,
+                cpus as u32 - 1,
+                0,
+                u32::from(keep == Keep::Sums),
+                u32::from(keep == Keep::EachWithStack),
+                accept,
+                accept4,
+                number_at,
+            ],
+        };
         let names: BTreeSet<&str> = kinds.iter().map(|kind| tracepoint(*kind)).collect();
-        let mut programs = Vec::new();
-        for name in names {
-            let (target, arguments) = btf.tracepoint(name).ok_or(Absent::NotHere)?;
-            let values = Values {
-                places: &places,
-                shared: shared.as_fd(),
-                maps: &[maps.ring.map().as_fd(), maps.births.as_fd(), maps.doings.as_fd(), maps.peers.as_fd()],
-                settings: &[
-                    netns as u32,
-                    streamed,
-                    cpus as u32 - 1,
-                    arguments,
-                    u32::from(keep == Keep::Sums),
-                    u32::from(keep == Keep::EachWithStack),
-                ],
-                callback_at: 0,
-            };
-            let mut code = section(OBJECT, name).filter(|code| !code.is_empty()).ok_or(Absent::NotHere)?;
-            if !values.write_in(&mut code) {
-                return Err(Absent::NotHere);
-            }
-            programs.push(syscall::load_tracing(&code, target).map_err(absent)?);
-        }
-        let counters = Mapping::shared(&shared, cpus * BLOCK_BYTES)?;
-        let links: Result<_, _> = programs.iter().map(|program| syscall::attach(program.as_fd())).collect();
-        let (links, reasons) = (links.map_err(absent)?, Reasons::of(&btf));
-        Ok(Self { links, programs, counters, cpus, maps, reasons, begin_ns: boot_ns() })
+        let programs: Result<Vec<OwnedFd>, Absent> = names.into_iter().map(|name| loader.load(name)).collect();
+        let mut programs = programs?;
+        let links: Result<Vec<OwnedFd>, Absent> = programs.iter().map(attach).collect();
+        let mut links = links?;
+        // Without this one only the time in accept queues is not known.
+        let calls = calls.and_then(|_| loader.load(CALLS).ok());
+        let calls = calls.and_then(|program| Some((attach(&program).ok()?, program)));
+        let sees_accepts = calls.is_some();
+        let (link, program): (Option<OwnedFd>, Option<OwnedFd>) = calls.unzip();
+        links.extend(link);
+        programs.extend(program);
+        let (counters, reasons) = (Mapping::shared(&shared, cpus * BLOCK_BYTES)?, Reasons::of(&btf));
+        Ok(Self { links, programs, counters, cpus, maps, reasons, begin_ns: boot_ns(), sees_accepts })
     }
 
     /// What has happened since this was last asked, in its order.
@@ -231,13 +287,14 @@ impl Events {
     /// # Errors
     /// The kernel does not give its tables.
     pub fn tally(&self) -> Result<Tally, Absent> {
-        let counts = self.counts();
+        let (counts, end_ns) = (self.counts(), boot_ns());
         Ok(Tally {
             begin_ns: self.begin_ns,
-            end_ns: boot_ns(),
+            end_ns,
             changes: counts.states.into_iter().map(|((from, to), count)| (from, to, count)).collect(),
             processes: self.processes()?,
             peers: self.peers()?,
+            queues: self.sees_accepts.then(|| self.queues(end_ns)).transpose()?,
             unnamed: self.counter(UNNAMED),
             forgotten: counts.forgotten,
             missed: counts.missed,
@@ -254,6 +311,12 @@ impl Events {
         let (keys, values) = syscall::read_hash(&self.maps.peers, WHOM_BYTES, COUNT_BYTES, SUMS).map_err(absent)?;
         let pairs = keys.chunks_exact(WHOM_BYTES).zip(values.chunks_exact(COUNT_BYTES));
         Ok(pairs.filter_map(|(whom, count)| tally::peer(whom, count, &self.reasons.resets)).collect())
+    }
+
+    fn queues(&self, now_ns: u64) -> Result<Vec<QueueTally>, Absent> {
+        let (keys, values) = syscall::read_hash(&self.maps.queues, PLACE_BYTES, QUEUE_BYTES, SUMS).map_err(absent)?;
+        let pairs = keys.chunks_exact(PLACE_BYTES).zip(values.chunks_exact(QUEUE_BYTES));
+        Ok(pairs.filter_map(|(place, queue)| tally::queue(place, queue, now_ns)).collect())
     }
 
     /// The kernel's functions by their addresses, our programs among them; none where we may not know them.
