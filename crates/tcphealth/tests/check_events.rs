@@ -180,5 +180,11 @@ fn a_recording_holds_the_counts_of_events_and_a_moment_of_it_tells_them() {
             return println!("not run: needs CAP_BPF and CAP_PERFMON");
         }
         assert_eq!(evidence(refused, "event.connect.ECONNREFUSED") as u64, 15, "{refused}");
+        let drawn = tcphealth(&["states", "--from", &store, "--at", "now"]).output().unwrap();
+        let drawn: Value = serde_json::from_slice(&drawn.stdout).unwrap();
+        let seconds = drawn["seconds"].as_f64().unwrap();
+        let along = |edge: &str| (drawn["per_second"][edge].as_f64().unwrap() * seconds).round() as u64;
+        assert_eq!([along("CLOSE → SYN_SENT"), along("SYN_SENT → CLOSE")], [15, 15], "{drawn}");
+        assert_eq!(drawn["counted_by"], "tracepoints");
     });
 }

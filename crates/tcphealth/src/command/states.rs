@@ -6,7 +6,7 @@ use std::process::ExitCode;
 use serde_json::{Map, Value, json};
 use tcphealth_core::format::wrap;
 use tcphealth_core::snapshot::{State, StateCounts};
-use tcphealth_core::words::Lang;
+use tcphealth_core::words::{Lang, Message};
 use tcphealth_core::{say, text};
 use tcphealth_linux::Host;
 
@@ -15,8 +15,11 @@ use crate::args::{StatesArgs, TextOrJson};
 use crate::speech::{self, Speech};
 use crate::store::{self, Past, Store};
 use crate::when::When;
+use moment::Moment;
+use rates::Interval;
 
 mod edges;
+mod moment;
 mod rates;
 mod screen;
 mod watch;
@@ -49,10 +52,10 @@ pub(crate) fn run(args: &StatesArgs, speech: &Speech) -> anyhow::Result<ExitCode
     if let Some(every) = args.watch {
         return watch::run(args, every, speech);
     }
-    let (counts, netns) = match args.elsewhere.at {
-        Some(when) => recorded(args, when)?,
-        None => counted(args, speech.lang)?,
-    };
+    if let Some(when) = args.elsewhere.at {
+        return recorded(args, when, speech);
+    }
+    let (counts, netns) = counted(args, speech.lang)?;
     let text = match args.format {
         TextOrJson::Text => text(&counts, speech),
         TextOrJson::Json => format!("{:#}\n", states_json(&counts, netns)),
@@ -73,21 +76,40 @@ fn count(host: &mut Host) -> anyhow::Result<StateCounts> {
     Ok(host.state_counts(states).map_err(|absent| sockets::unread(&absent))?)
 }
 
-fn recorded(args: &StatesArgs, when: When) -> anyhow::Result<(StateCounts, u64)> {
+/// A moment of a recording, with the rates in the window that ends there.
+fn recorded(args: &StatesArgs, when: When, speech: &Speech) -> anyhow::Result<ExitCode> {
     let store = Store::open(&args.elsewhere.from.clone().unwrap_or_else(store::default_dir))?;
-    let look = Past::at(&store, when, None)?.last;
-    let census = look.census.map_err(|absent| sockets::unread(&absent))?;
-    Ok((census.states, look.identity.netns))
+    let past = Past::at(&store, when, None)?;
+    let (look, rates) = (&past.last, Interval::recorded(&past));
+    let counts = &look.census.as_ref().map_err(sockets::unread)?.states;
+    let (at, netns) = (When(look.at.wall_ns.div_euclid(1000)), look.identity.netns);
+    let moment = rates.as_ref().map(|(interval, counted)| Moment {
+        counts,
+        counted,
+        interval: Some(interval),
+        at,
+        time: at.shown(),
+    });
+    let text = match (moment, args.format) {
+        (Some(moment), TextOrJson::Text) => {
+            let lines = |words: Message| {
+                let lines = wrap(" ", words.get(speech.lang), speech.columns);
+                lines.iter().fold(String::new(), |text, line| text + line + "\n")
+            };
+            let below = [sum(counts)].into_iter().chain(moment.missed_words());
+            lines(moment.head()) + moment.drawn(speech).trim_start_matches('\n') + &below.map(lines).collect::<String>()
+        }
+        (Some(moment), TextOrJson::Json) => format!("{:#}\n", moment.json(netns)),
+        (None, TextOrJson::Text) => text(counts, speech),
+        (None, TextOrJson::Json) => format!("{:#}\n", states_json(counts, netns)),
+    };
+    speech::print(&text)?;
+    Ok(ExitCode::SUCCESS)
 }
 
 fn text(counts: &StateCounts, speech: &Speech) -> String {
     let mut text = fill_states(DIAGRAM.trim_start_matches('\n'), counts, speech.color);
-    let connections = counts.total() - counts.get(State::Listen) - counts.get(State::Close);
-    let sum = say! {
-        en: "Sockets: {all}, connections among them: {connections}. Left: we closed first; right: the peer did.",
-        ko: "소켓 {all}개, 그중 연결 {connections}개. 왼쪽은 이쪽이, 오른쪽은 상대가 먼저 닫은 경우.",
-        all = counts.total(), connections = connections
-    };
+    let sum = sum(counts);
     let more = text! {
         en: "Who is in a state: tcphealth sockets state close-wait --by process",
         ko: "누구의 소켓인지: tcphealth sockets state close-wait --by process"
@@ -98,6 +120,15 @@ fn text(counts: &StateCounts, speech: &Speech) -> String {
         }
     }
     text
+}
+
+fn sum(counts: &StateCounts) -> Message {
+    let connections = counts.total() - counts.get(State::Listen) - counts.get(State::Close);
+    say! {
+        en: "Sockets: {all}, connections among them: {connections}. Left: we closed first; right: the peer did.",
+        ko: "소켓 {all}개, 그중 연결 {connections}개. 왼쪽은 이쪽이, 오른쪽은 상대가 먼저 닫은 경우.",
+        all = counts.total(), connections = connections
+    }
 }
 
 /// Puts the counts into the boxes. What is not zero is bold.

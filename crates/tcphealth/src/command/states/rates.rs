@@ -2,12 +2,16 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use tcphealth_core::rules::reason_of;
 use tcphealth_core::snapshot::{Absent, Answers, Counters, Identity, Snapshot, Stamp, State, Sysctls};
+use tcphealth_core::text;
 use tcphealth_core::window::Window;
 use tcphealth_core::wire::events::Kind;
+use tcphealth_core::words::Message;
 use tcphealth_linux::{Events, Host, boot_ns};
 
 use super::edges::Edge;
+use crate::store::Past;
 
 /// The counters that stand for edges, and for what leaves the diagram.
 const COUNTERS: [&str; 6] =
@@ -16,7 +20,7 @@ const COUNTERS: [&str; 6] =
 /// Counts as long as it lives.
 pub(super) struct Rates {
     /// The program, or why there is none.
-    pub(super) source: Result<Events, Absent>,
+    source: Result<Events, Absent>,
     before: Snapshot,
 }
 
@@ -46,24 +50,61 @@ impl Rates {
     pub(super) fn since(&mut self, host: &mut Host) -> Option<Interval> {
         let (now, answers) = (sample(&self.source, host), Answers::new());
         let window = Window::between(&self.before, &now, &answers).ok()?;
-        let seconds = window.seconds();
-        let rate = |(name, _): (&str, u64)| {
-            let short =
-                if self.source.is_ok() { name } else { COUNTERS.contains(&name).then_some(name)?.split_once('.')?.1 };
-            Some((short.to_owned(), window.delta_named(name)? as f64 / seconds))
-        };
-        let per_second = now.counters.iter().filter_map(rate).collect();
+        let named = |name: &str| if self.source.is_ok() { Some(name.to_owned()) } else { counter(name) };
+        let interval = Interval::of(&window, named);
         self.before = now;
-        Some(Interval { seconds, per_second })
+        Some(interval)
     }
 
-    /// State changes that the program could not count.
-    pub(super) fn missed(&self) -> u64 {
-        self.source.as_ref().map_or(0, |events| events.counts().missed)
+    /// Who counts.
+    pub(super) fn counted(&self) -> Counted {
+        match &self.source {
+            Ok(events) => Counted::Events { missed: events.counts().missed },
+            Err(absent) => Counted::Counters(reason_of(absent)),
+        }
     }
 }
 
+/// What the rates come from.
+pub(super) enum Counted {
+    /// A program in the kernel, and how many state changes it could not count.
+    Events { missed: u64 },
+    /// The kernel's counters, and why there is no program.
+    Counters(Message),
+}
+
+/// A counter's name without its group, if it is one of those that stand for edges.
+fn counter(name: &str) -> Option<String> {
+    Some(COUNTERS.contains(&name).then_some(name)?.split_once('.')?.1.to_owned())
+}
+
+/// The edge that a recorded counter counts.
+fn change(name: &str) -> Option<String> {
+    let (from, to) = name.strip_prefix("event.change.")?.split_once('.')?;
+    Some(format!("{from} → {to}"))
+}
+
 impl Interval {
+    fn of(window: &Window, named: impl Fn(&str) -> Option<String>) -> Self {
+        let seconds = window.seconds();
+        let rate = |(name, _): (&str, u64)| Some((named(name)?, window.delta_named(name)? as f64 / seconds));
+        Self { seconds, per_second: window.last().counters.iter().filter_map(rate).collect() }
+    }
+
+    /// What a recording says of the time before a moment; `None` when it begins there.
+    pub(super) fn recorded(past: &Past) -> Option<(Self, Counted)> {
+        let window = Window::between(past.first.as_ref()?, &past.last, past.answers()).ok()?;
+        let events = Self::of(&window, change);
+        if events.per_second.is_empty() {
+            let why = text! {
+                en: "this recording holds no counts of events here",
+                ko: "기록의 이 부분에는 이벤트 수가 없음"
+            };
+            return Some((Self::of(&window, counter), Counted::Counters(why.into())));
+        }
+        Some((events, Counted::Events { missed: window.delta_named("event.missed").unwrap_or(0) }))
+    }
+
     /// What is known of an edge. A counter stands for two of them.
     pub(super) fn along(&self, edge: Edge) -> Option<f64> {
         let counter = match edge {
