@@ -66,6 +66,9 @@ fn mistakes_have_sysstats_exit_statuses() {
         (&["sar", "-n", "TCP", "-f", other], 3, "Invalid system activity file"),
         (&["sadf", "-d", other, "--", "-n", "TCP"], 3, "Invalid system activity file"),
         (&["sadf", "-d", "-j", other, "--", "-n", "TCP"], 1, "Usage"),
+        (&["sadf", "-T", "-U", other, "--", "-n", "TCP"], 1, "Usage"),
+        (&["sadf", "-T", "-T", "-O", "debug", other, "--", "-n", "TCP"], 3, "Invalid system activity file"),
+        (&["sadf", "-r", "-O", "debug", other, "--", "-n", "TCP"], 1, "-O debug"),
         (&["sar", "-n", "TCP", "--judge", "-f", other], 3, "Invalid system activity file"),
         (&["sar", "-n", "TCP", "--judge", "--roots", other, "1"], 1, "--judge"),
     ] {

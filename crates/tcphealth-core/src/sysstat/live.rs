@@ -200,8 +200,9 @@ impl Gathered {
             // Where the file is not there, there is no CPU to tell of.
             "SOFT" if self.softnet.is_empty() => {}
             "SOFT" => {
-                items.grow_to(cpus + 1);
-                for (cpu, values) in self.softnet.iter().enumerate().take(cpus) {
+                // A CPU may have been plugged in since they were counted.
+                items.grow_to(cpus.max(self.softnet.len()) + 1);
+                for (cpu, values) in self.softnet.iter().enumerate() {
                     items.row_mut(cpu + 1).copy_from_slice(values);
                 }
             }
@@ -383,6 +384,15 @@ mod tests {
     fn softnet_lines_belong_to_the_cpu_in_their_thirteenth_column() {
         let text = "ff 1 2 0 0 0 0 0 0 3 4 5 1\n";
         assert_eq!(row("SOFT", text), [255, 1, 2, 3, 4, 5]);
+    }
+
+    /// Two CPUs were there when the report began; the fourth came later.
+    #[test]
+    fn a_cpu_that_is_plugged_in_later_counts_too() {
+        assert_eq!(
+            row("SOFT", "1 0 0 0 0 0 0 0 0 0 0 0 0\n2 0 0 0 0 0 0 0 0 0 0 0 1\n9 0 0 0 0 0 0 0 0 0 0 0 3\n")[0],
+            9
+        );
     }
 
     #[test]

@@ -40,11 +40,9 @@ impl<'a> Times<'a> {
 
     /// A time with its zone; older versions name UTC only.
     fn with_zone(&self, time: String, at: &Stamp) -> String {
-        let name = self.zone_name(at);
         match self.dialect {
-            _ if name.is_empty() => time,
             Dialect::V12_6 if self.clock != Clock::Utc => time,
-            _ => format!("{time} {name}"),
+            _ => format!("{time} {}", self.zone_name(at)),
         }
     }
 

@@ -286,7 +286,7 @@ impl<'a, R: Read> Walk<'a, R> {
             self.reader.items(&mut self.sets)?;
             let Some(at) = self.stamp(moment) else { continue };
             let early = self.choice.start.is_some_and(|start| against(&at, start, false) == Ordering::Less);
-            let late = self.choice.end.is_some_and(|end| against(&at, end, false) != Ordering::Less);
+            let late = self.choice.end.is_some_and(|end| against(&at, end, false) == Ordering::Greater);
             if !early && !late {
                 self.deal(at, self.cpus, |lane| &mut lane.first);
                 return Ok(true);
@@ -442,9 +442,6 @@ impl Lane {
         let (before, now) = (&self.prev.at, &self.curr.at);
         let midnight = now.moment.ust_time > before.moment.ust_time && now.civil.hour < before.civil.hour;
         self.next_day |= choice.start.is_some() && midnight;
-        if choice.start.is_some_and(|start| against(now, start, self.next_day) == Ordering::Less) {
-            return printer.passed(out, index);
-        }
         if choice.end.is_some_and(|end| against(now, end, self.next_day) == Ordering::Greater) {
             printer.passed(out, index);
             return self.close(index, (printer, out));

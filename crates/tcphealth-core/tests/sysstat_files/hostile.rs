@@ -77,7 +77,7 @@ pub fn lines(reader: Reader<&[u8]>, form: Form, choice: &Choice) -> Vec<u8> {
     let mut paper = Memory::default();
     let reader = if form == Form::Wide { reader.in_table_order() } else { reader };
     let choice = Choice { together: form == Form::Wide, ..choice.clone() };
-    let times = Times::new(reader.header(), Clock::Utc, Dialect::Current, &Utc);
+    let times = Times::new(reader.header(), choice.clock, Dialect::Current, &Utc);
     let look = (Wanted { cpus: Cpus::All, ..Wanted::default() }, Style::default());
     let mut printer = LinePrinter::new(form, (reader.header(), reader.activities()), times, look);
     let _ = Walk::new(reader, &choice, &Utc).run(&mut printer, &mut Outs::new(&mut paper));

@@ -7,6 +7,7 @@ mod writer;
 use hostile::{EVERYTHING, lines, open, sar, survive, tree};
 use tcphealth_core::snapshot::Snapshot;
 use tcphealth_core::sysstat::activity::by_keyword;
+use tcphealth_core::sysstat::clock::Clock;
 use tcphealth_core::sysstat::header::Header;
 use tcphealth_core::sysstat::input::{Input, Trouble};
 use tcphealth_core::sysstat::items::Items;
@@ -17,7 +18,7 @@ use tcphealth_core::sysstat::sadf::tree::Markup;
 use tcphealth_core::sysstat::text::Settings;
 use tcphealth_core::sysstat::walk::{Bound, Choice};
 use tcphealth_core::sysstat::writer::{can_append, head, statistics};
-use writer::{DEV, Machine, USUAL, Writer, example, named, older};
+use writer::{DEV, Machine, SOFT, TCP, USUAL, Writer, example, named, older};
 
 /// By hand: one second, then two, then two after the RESTART. 1 250 000 bytes/s of 100 Mbit/s are 10 %, 1 220.70 kB.
 const SAR: &str = "\
@@ -107,6 +108,50 @@ fn a_report_is_bounded_by_times_and_counts() {
     assert_eq!(tcp(&later), ["22:13:40", "22:13:42", "Average:"]);
     let sparse = Choice { interval: 3, ..quiet };
     assert_eq!(tcp(&sparse)[..3], ["22:13:20", "22:13:23", "Average:"]);
+}
+
+/// The first reading is on the bound, so that it is compared with; what comes after it is late, the next day, too.
+#[test]
+fn nothing_is_shown_behind_the_bound_even_the_next_day() {
+    let mut file = Writer::new(USUAL, &[TCP], 1);
+    for seconds in [0, 1, 6410, 6420] {
+        file.record(1, 100 * seconds, seconds);
+        file.items(&TCP, &[(&[], &[seconds; 4], &[], &[])]);
+    }
+    let ended = Choice { end: Some(Bound::Clock(22 * 3600 + 13 * 60 + 20)), ..EVERYTHING };
+    assert_eq!(report(&file.bytes, plain(), &ended), "");
+}
+
+/// `print_dbppc_restart()` writes a blank and the zone's name even where there is no name, `print_dbppc_timestamp()` does not.
+#[test]
+fn a_zone_without_a_name_leaves_a_blank_behind_the_time_of_a_restart() {
+    let mut bytes = example(USUAL);
+    bytes[76 + 327..][..3].fill(0);
+    let writers = Choice { clock: Clock::Writer, ..EVERYTHING };
+    let text = |form| String::from_utf8(lines(open(&bytes, None).unwrap(), form, &writers)).unwrap();
+    let database = text(Form::Database);
+    assert!(database.contains("host.test;-1;2023-11-14 22:13:30 ;LINUX-RESTART\t(4 CPU)\n"), "{database}");
+    assert!(database.contains("host.test;1;2023-11-14 22:13:21;eth0;10.00;"), "{database}");
+    assert!(text(Form::Raw).contains("\n22:13:22 ; COM be.tween\n22:13:23; "));
+}
+
+/// `list_fields()` says that there are several items by the CPUs that the last RESTART told of.
+#[test]
+fn a_restart_tells_how_many_cpus_a_line_holds() {
+    let mut file = Writer::new(USUAL, &[SOFT], 0);
+    for (start, cpus) in [(0, None), (10, Some(4)), (20, Some(0))] {
+        if let Some(cpus) = cpus {
+            file.restart(start, cpus);
+        }
+        for seconds in start + 1..start + 3 {
+            file.record(1, 100 * seconds, seconds);
+            file.items(&SOFT, &[(&[], &[], &[0; 6], &[]), (&[], &[], &[seconds as u32; 6], &[])]);
+        }
+    }
+    let text = String::from_utf8(lines(open(&file.bytes, None).unwrap(), Form::Wide, &EVERYTHING)).unwrap();
+    let heads: Vec<bool> =
+        text.lines().filter(|line| line.starts_with('#')).map(|line| line.ends_with("[...]")).collect();
+    assert_eq!(heads, [false, true, false], "{text}");
 }
 
 #[test]

@@ -29,6 +29,7 @@ pub struct Activity {
 pub const DEV: Activity = Activity { id: 12, magic: 0x8d, shape: Shape::new(7, 0, 1), size: 80, counted: true };
 pub const TCP: Activity = Activity { id: 21, magic: 0x8a, shape: Shape::new(0, 4, 0), size: 32, counted: false };
 pub const SOCK: Activity = Activity { id: 16, magic: 0x8a, shape: Shape::new(0, 0, 6), size: 24, counted: false };
+pub const SOFT: Activity = Activity { id: 39, magic: 0x8a, shape: Shape::new(0, 0, 6), size: 24, counted: true };
 pub const UNKNOWN: Activity = Activity { id: 250, magic: 0x8a, shape: Shape::new(1, 1, 1), size: 24, counted: true };
 
 /// An item: 64-bit fields, longs, 32-bit fields, the tail.

@@ -54,7 +54,7 @@ fn settings(options: &Options) -> Settings {
     let mut settings = options.settings.clone();
     settings.style.colours = environment::colours(terminal);
     settings.dialect = environment::dialect();
-    settings.rows = environment::rows(terminal_rows().filter(|_| terminal));
+    settings.rows = environment::rows(terminal.then(|| terminal_rows().unwrap_or(0)));
     settings
 }
 

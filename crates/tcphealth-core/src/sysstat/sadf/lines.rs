@@ -57,6 +57,12 @@ impl<'a> LinePrinter<'a> {
         self.style.ink(out, Ink::Comment, |out| out.extend_from_slice(piece.as_bytes()));
     }
 
+    /// A RESTART tells whether the lines of CPUs that follow are several.
+    fn count_cpus(&mut self, cpus: u32) {
+        let per_cpu = self.activities.iter().zip(&mut self.several).filter(|(one, _)| one.item == ItemKind::Cpu);
+        per_cpu.for_each(|(_, several)| *several = cpus > 1);
+    }
+
     fn separator(&self) -> u8 {
         if self.form == Form::Values { b'\t' } else { b';' }
     }
@@ -180,6 +186,9 @@ fn raw_field(out: &mut Vec<u8>, text: &[u8]) {
 
 impl Printer for LinePrinter<'_> {
     fn special(&mut self, out: &mut Outs<'_>, lane: usize, special: &Special) {
+        if let Kind::Restart(cpus) = special.kind {
+            self.count_cpus(cpus);
+        }
         let restart = |word: &str, blank: &str, cpus: u32| format!("{word}{blank}({} CPU)", Header::cpus_shown(cpus));
         let raw = self.form == Form::Raw;
         let mut text = if raw {
@@ -226,9 +235,10 @@ impl Printer for LinePrinter<'_> {
         let interval = interval_cs(step.before.at.moment.uptime_cs, step.now.at.moment.uptime_cs);
         let text = out.lane(step.lane);
         let at = step.now.at;
+        // A zone without a name leaves no blank here, other than behind the time of a RESTART or comment.
         let prefix = match self.form {
-            Form::Raw => self.times.time(&at).into_bytes(),
-            _ => self.prefix(&seconds(&step).to_string(), &self.times.date_and_time(&at)),
+            Form::Raw => self.times.time(&at).trim_end().as_bytes().to_vec(),
+            _ => self.prefix(&seconds(&step).to_string(), self.times.date_and_time(&at).trim_end()),
         };
         if self.form == Form::Wide {
             text.extend_from_slice(&prefix);

@@ -60,8 +60,8 @@ pub(crate) struct Options {
     /// The older formats are read, with that HZ.
     pub(crate) old_hz: Option<u64>,
     wide: bool,
+    debug: bool,
     chosen: Option<Format>,
-    clocks: u8,
     hz: Option<u64>,
     days_ago: Option<u64>,
     of_sar: bool,
@@ -97,7 +97,7 @@ fn one(options: &mut Options, word: &str, words: &mut Words<'_>) -> Result<Optio
         "-s" => options.selection.start = Some(bound(words, START)?),
         "-e" => options.selection.end = Some(bound(words, END)?),
         "-P" => options.selection.add_cpus(words.take().ok_or(Misused)?)?,
-        "-O" if !options.of_sar => return outputs(options, words.take().ok_or(Misused)?),
+        "-O" if !options.of_sar => outputs(options, words.take().ok_or(Misused)?)?,
         "-n" if options.of_sar => options.selection.add_keywords(words.take().ok_or(Misused)?)?,
         "--old-format" => options.old_hz = options.old_hz.or(Some(100)),
         _ => return other(options, word),
@@ -196,28 +196,25 @@ fn choose(options: &mut Options, format: Format) -> Result<(), Misused> {
 }
 
 fn clock(options: &mut Options, clock: Clock) -> Result<(), Misused> {
-    options.clock = clock;
-    options.clocks += 1;
-    if options.clocks > 1 { Err(Misused) } else { Ok(()) }
+    // Two clocks cannot be shown; the same one may be asked for twice.
+    let before = std::mem::replace(&mut options.clock, clock);
+    if before == Clock::Utc || before == clock { Ok(()) } else { Err(Misused) }
 }
 
-/// The words behind `-O`: most are for the graphs, `hz` is for the older formats.
-fn outputs(options: &mut Options, list: &str) -> Result<Option<Request>, Misused> {
+/// The words behind `-O`: most are for the graphs, `debug` is for `-r`, `hz` for the older formats.
+fn outputs(options: &mut Options, list: &str) -> Result<(), Misused> {
     for word in list.split(',') {
         let (name, value) = word.split_once('=').unwrap_or((word, ""));
         match name {
             "hz" => options.hz = Some(number(value)?).filter(|&hz| hz > 0).ok_or(Misused)?.into(),
             "height" => drop(number(value)?),
+            "debug" => options.debug = true,
             "skipempty" | "autoscale" | "oneday" | "showidle" | "showinfo" | "packed" | "showtoc" | "customcol"
-            | "bwcol" => {}
-            "debug" | "pcparchive" => {
-                let failure = Failure::line(1, format_args!("-O {name}: sysstat's own sadf makes it"));
-                return Ok(Some(Request::Fail(failure)));
-            }
+            | "bwcol" | "pcparchive" => {}
             _ => return Err(Misused),
         }
     }
-    Ok(None)
+    Ok(())
 }
 
 fn settle(mut options: Options) -> Result<Request, Misused> {
@@ -238,6 +235,9 @@ fn settle(mut options: Options) -> Result<Request, Misused> {
     options.count = options.count.filter(|&count| count > 0);
     options.old_hz = options.old_hz.map(|assumed| options.hz.unwrap_or(assumed));
     options.selection.settle_bounds()?;
+    if options.debug && options.format == Format::Lines(Form::Raw) {
+        return Ok(Request::Fail(Failure::line(1, "-O debug: sysstat's own sadf shows a file's records")));
+    }
     let needs = options.format != Format::Head && !options.head;
     if needs && options.selection.is_empty() {
         let line = "Say which network reports: -- -n DEV,TCP,ETCP (sar --help lists them)";

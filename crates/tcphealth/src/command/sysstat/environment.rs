@@ -35,10 +35,11 @@ pub(crate) fn colours(terminal: bool) -> Option<Colours> {
     wanted.then(|| Colours::from_sgr(&var("S_COLORS_SGR").unwrap_or_default()))
 }
 
-/// Lines after which a header is repeated: what fits on the terminal, or what the variable says.
+/// Lines after which a header is repeated: what fits on the terminal (0 where that does not tell its height), or without a
+/// terminal what the variable says.
 pub(crate) fn rows(terminal_rows: Option<u16>) -> u64 {
-    if let Some(rows) = terminal_rows.filter(|&rows| rows > 2) {
-        return u64::from(rows) - 2;
+    if let Some(rows) = terminal_rows {
+        return if rows > 2 { u64::from(rows) - 2 } else { ROWS };
     }
     let said = var("S_REPEAT_HEADER").ok().filter(|said| said.bytes().all(|byte| byte.is_ascii_digit()));
     said.and_then(|said| said.parse().ok()).filter(|&rows| rows > 0).unwrap_or(ROWS)
