@@ -158,6 +158,13 @@ mod tests {
     }
 
     #[test]
+    fn what_another_device_of_this_name_counted_before_is_no_growth() {
+        let mut replaced = example();
+        replaced.first.interfaces.as_mut().unwrap()[0].ifindex = 1;
+        assert!(replaced.is_undecided(&RULE));
+    }
+
+    #[test]
     fn without_counters_nothing_is_known() {
         assert!(Scene::new().build().is_undecided(&RULE));
     }

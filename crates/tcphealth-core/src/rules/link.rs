@@ -35,7 +35,14 @@ impl Direction {
 pub(super) fn devices<'a>(window: &Window<'a>, columns: &[&str]) -> Vec<&'a Interface> {
     let all = window.last().interfaces.as_deref().unwrap_or_default();
     let counted = |known: &&Interface| columns.iter().all(|column| grown(window, known, column).is_some());
-    all.iter().filter(|known| known.link_type != LOOPBACK).filter(counted).collect()
+    let outer = all.iter().filter(|known| known.link_type != LOOPBACK && !is_another(window, known));
+    outer.filter(counted).collect()
+}
+
+/// Whether a device that is gone had this name at the begin: then its counters stand there, and not those of this one.
+fn is_another(window: &Window, device: &Interface) -> bool {
+    let before = window.first().interfaces.as_deref().unwrap_or_default();
+    before.iter().any(|before| before.name == device.name && before.ifindex != device.ifindex)
 }
 
 /// How much a column of `/proc/net/dev` grew.
