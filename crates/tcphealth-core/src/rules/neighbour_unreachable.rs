@@ -8,7 +8,7 @@ use super::judge::{reason_of, said};
 use super::{Ask, Hides, Known, Limits, Page, Read, Rule, Shared, watches_nothing};
 use crate::catalog::Counter;
 use crate::report::{Advice, Finding, Severity, Subject, SubjectKind, Verdict, Why};
-use crate::snapshot::{Absent, Neighbour, NeighbourState, Socket, State, Timer};
+use crate::snapshot::{Absent, Census, Neighbour, NeighbourState, Socket, State, Timer};
 use crate::window::Window;
 use crate::{say, text};
 
@@ -109,17 +109,27 @@ fn next_hop<'a>(window: &Window<'a>, peer: IpAddr) -> Known<(IpAddr, &'a Neighbo
     }
 }
 
-/// Peers with a socket that has sent something again in vain, those with most first.
+/// Peers with a socket that has sent something again in vain at one of the looks, those with most first. A connect to a silent
+/// neighbour fails after three seconds, so that those of the first look may be gone and those of the second still young.
 fn waiting_peers(window: &Window) -> Vec<(IpAddr, u32)> {
-    let mut peers: BTreeMap<IpAddr, u32> = BTreeMap::new();
-    let sockets = window.census().into_iter().flat_map(|census| &census.sockets);
-    for followed in sockets.filter(|followed| waits(&followed.socket)) {
-        *peers.entry(followed.socket.remote.address).or_default() += 1;
+    let mut peers = waiting_at(window.census());
+    for (peer, sockets) in waiting_at(window.census_before()) {
+        let most = peers.entry(peer).or_default();
+        *most = sockets.max(*most);
     }
     let mut list: Vec<_> = peers.into_iter().collect();
     list.sort_by_key(|(_, sockets)| std::cmp::Reverse(*sockets));
     list.truncate(DESTINATIONS_MAX);
     list
+}
+
+fn waiting_at(census: Option<&Census>) -> BTreeMap<IpAddr, u32> {
+    let mut peers: BTreeMap<IpAddr, u32> = BTreeMap::new();
+    let sockets = census.into_iter().flat_map(|census| &census.sockets);
+    for followed in sockets.filter(|followed| waits(&followed.socket)) {
+        *peers.entry(followed.socket.remote.address).or_default() += 1;
+    }
+    peers
 }
 
 fn waits(socket: &Socket) -> bool {
@@ -241,6 +251,20 @@ mod tests {
         assert_eq!(scene(NeighbourState::Unknown).build().severity(&RULE), None);
         assert_eq!(scene(NeighbourState::Incomplete).build().severity(&RULE), Some(Severity::Warning));
         assert_eq!(scene(NeighbourState::Failed).build().severity(&RULE), Some(Severity::Warning));
+    }
+
+    #[test]
+    fn connects_of_the_first_look_may_have_failed_by_the_second() {
+        let young = |scene: Scene| scene.born(Socket::tcp(State::SynSent, "192.0.2.1:41000", "192.0.2.77:80"));
+        let scene = |state| {
+            let scene = young(Scene::new().gone(waiting(0, "192.0.2.77:80"))).route("192.0.2.77", None, "eth0");
+            neighbour(scene, "192.0.2.77", state).build().severity(&RULE)
+        };
+        assert_eq!(scene(NeighbourState::Incomplete), Some(Severity::Warning));
+        assert_eq!(scene(NeighbourState::Answers), None);
+        let alone =
+            neighbour(young(Scene::new()).route("192.0.2.77", None, "eth0"), "192.0.2.77", NeighbourState::Incomplete);
+        assert_eq!(alone.build().severity(&RULE), None, "a neighbour is asked for once, too, by a first connect");
     }
 
     #[test]
