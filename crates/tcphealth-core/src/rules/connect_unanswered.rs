@@ -15,9 +15,9 @@ pub static RULE: Rule = Rule {
     trouble: text! { en: "SYNs to a peer's port get no answer", ko: "상대 포트로 보낸 SYN에 응답이 없음" },
     page: Page {
         sees: text! {
-            en: "Sockets in SYN_SENT whose SYN was sent again (timer count ≥ 1), by destination; those that stay through the window; \
-                 ΔTcpExt.TCPSynRetrans beside them.",
-            ko: "SYN을 다시 보낸(타이머 횟수 ≥ 1) SYN_SENT 소켓을 목적지별로 센다. 구간 내내 남은 것과 ΔTcpExt.TCPSynRetrans도 함께 본다."
+            en: "Sockets in SYN_SENT whose SYN was sent again (timer count ≥ 1), by destination, and those that gave up between \
+                 the looks; those that stay through the window; ΔTcpExt.TCPSynRetrans beside them.",
+            ko: "SYN을 다시 보낸(타이머 횟수 ≥ 1) SYN_SENT 소켓과 두 시점 사이에 포기한 연결을 목적지별로 센다. 구간 내내 남은 것과 ΔTcpExt.TCPSynRetrans도 함께 본다."
         },
         matters: text! {
             en: "connect() hangs: SYNs go out after 1, 2, 3, 4 s and then ever more slowly, until it fails after about 130 s.",
@@ -76,8 +76,8 @@ fn finding(window: &Window, target: &Waiting, severity: Severity, questions: &mu
     let (place, count) = (target.destination, target.sockets);
     let (peer, port) = (place.address, place.port);
     let summary = say! {
-        en: "{place} does not answer: {count} connects wait, their SYNs sent again",
-        ko: "{place} 응답 없음: SYN을 다시 보내며 기다리는 연결 {count}개",
+        en: "{place} does not answer: {count} connects wait or gave up, their SYNs sent again",
+        ko: "{place} 응답 없음: SYN을 다시 보내며 기다리거나 포기한 연결 {count}개",
         place = place, count = count
     };
     let finding = Finding {
@@ -110,7 +110,7 @@ fn finding(window: &Window, target: &Waiting, severity: Severity, questions: &mu
 
 fn with_evidence(window: &Window, target: &Waiting, finding: Finding) -> Finding {
     let finding = finding
-        .evidence("SYN_SENT with SYN sent again", (f64::from(target.sockets), "sockets"), "destination", "sock_diag")
+        .evidence("connects with SYN sent again", (f64::from(target.sockets), "sockets"), "destination", "sock_diag")
         .evidence("SYN_SENT at both looks", (f64::from(target.kept), "sockets"), "destination", "sock_diag");
     match window.delta(SYN_RETRANS) {
         Some(count) => finding.evidence(SYN_RETRANS.0, (count as f64, "segments"), "netns", "/proc/net/netstat"),
@@ -145,8 +145,9 @@ fn cause(window: &Window, target: &Waiting) -> Message {
 #[cfg(test)]
 pub(super) mod tests {
     use super::*;
-    use crate::rules::testing::{Example, Scene, levels};
-    use crate::snapshot::{Socket, Timer};
+    use crate::rules::slow_connect;
+    use crate::rules::testing::{Example, Scene, endpoint, levels};
+    use crate::snapshot::{ClosedSocket, Fact, Heard, Question, Socket, Timer};
 
     pub(crate) fn waiting(number: u16, remote: &str) -> Socket {
         Socket::tcp(State::SynSent, &format!("192.0.2.1:{}", 40_000 + number), remote)
@@ -173,6 +174,27 @@ pub(super) mod tests {
         assert_eq!(scene(3).build().severity(&RULE), Some(Severity::Warning));
         assert_eq!(scene(9).build().severity(&RULE), Some(Severity::Warning));
         assert_eq!(scene(10).build().severity(&RULE), Some(Severity::Critical));
+    }
+
+    #[test]
+    fn connects_that_gave_up_between_two_looks_count_too() {
+        let closed = |segs_in| ClosedSocket {
+            local: endpoint("192.0.2.1:40000"),
+            remote: endpoint("198.51.100.7:9000"),
+            total_retrans: Some(4),
+            bytes_acked: Some(0),
+            segs_in: Some(segs_in),
+            ..ClosedSocket::default()
+        };
+        let hearing = |count, segs_in| {
+            let heard = Heard { closed: vec![closed(segs_in); count], ..Heard::default() };
+            let scene = Scene::new().answer(Question::Watch(Watch::Closed), Ok(Fact::Heard(heard)));
+            scene.grew(connecting::SYN_RETRANS.0, 40).grew(connecting::ACTIVE_OPENS.0, 40)
+        };
+        let level = |count, segs_in| hearing(count, segs_in).build().severity(&RULE);
+        assert_eq!([level(2, 0), level(3, 0), level(10, 0)], [None, Some(Severity::Warning), Some(Severity::Critical)]);
+        assert_eq!(level(10, 1), None, "a reset came back");
+        assert_eq!(hearing(10, 0).build().severity(&slow_connect::RULE), None, "none of them got through late");
     }
 
     #[test]

@@ -25,10 +25,12 @@ pub(super) struct Waiting {
     pub(super) destination: Endpoint,
     /// From where.
     pub(super) source: IpAddr,
-    /// How many at the look that shows more of them.
+    /// How many at the look that shows more of them, or how many gave up in between when those are more.
     pub(super) sockets: u32,
     /// How many waited through the window.
     pub(super) kept: u32,
+    /// How many died unanswered while somebody listened, their SYN sent again.
+    gave_up: u32,
     /// SYNs that the newest look's sockets sent again.
     pub(super) retries: u32,
     inode: u32,
@@ -38,7 +40,7 @@ pub(super) struct Waiting {
 impl Waiting {
     /// A destination whose connects end before a look can see them.
     pub(super) fn unseen(destination: Endpoint, source: IpAddr) -> Self {
-        Self { destination, source, sockets: 0, kept: 0, retries: 0, inode: 0, uid: 0 }
+        Self { destination, source, sockets: 0, kept: 0, gave_up: 0, retries: 0, inode: 0, uid: 0 }
     }
 
     /// The destination as a subject, with the program when it can be told; asks for it.
@@ -61,6 +63,13 @@ pub(super) fn waiting(window: &Window) -> Vec<Waiting> {
         let sockets = waiting.sockets;
         let entry = now.entry(destination).or_insert(Waiting { retries: 0, ..waiting });
         entry.sockets = entry.sockets.max(sockets);
+    }
+    for closed in gave_up(window) {
+        // Programs that try in step may leave both looks with fresh connects only.
+        let unseen = Waiting::unseen(closed.remote, closed.local.address);
+        let entry = now.entry(closed.remote).or_insert(unseen);
+        entry.gave_up += 1;
+        entry.sockets = entry.sockets.max(entry.gave_up);
     }
     let mut list: Vec<Waiting> = now.into_values().filter(|waiting| waiting.sockets > 0).collect();
     list.sort_by_key(|waiting| std::cmp::Reverse((waiting.sockets, waiting.kept)));
@@ -102,6 +111,12 @@ pub(super) fn closed_clients<'a>(window: &Window<'a>) -> impl Iterator<Item = &'
     let census = window.census();
     let ours = move |closed: &&ClosedSocket| census.is_none_or(|census| census.listener(&closed.local).is_none());
     heard(window, Watch::Closed).into_iter().flat_map(|heard| &heard.closed).filter(ours)
+}
+
+/// Connects that a program gave up: their SYN was sent again, and nothing ever came back.
+pub(super) fn gave_up<'a>(window: &Window<'a>) -> impl Iterator<Item = &'a ClosedSocket> {
+    let again = |closed: &&ClosedSocket| closed.total_retrans.is_some_and(|count| count > 0);
+    closed_clients(window).filter(again).filter(|closed| !had_connected(closed) && closed.segs_in == Some(0))
 }
 
 /// Whether a socket that died had connected: the peer acknowledged its SYN.

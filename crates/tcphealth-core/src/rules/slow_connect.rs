@@ -82,7 +82,8 @@ fn by_counters(window: &Window, limits: &Limits) -> Option<u64> {
     let waiting: u64 = census.in_state(State::SynSent).map(retries).sum();
     let failed = connecting::failed(window)?;
     let unsent = window.delta(RETRANS_FAIL).unwrap_or(0);
-    let answered = window.delta(SYN_RETRANS)?.saturating_sub(waiting + failed + unsent);
+    let in_vain: u64 = connecting::gave_up(window).map(|closed| u64::from(closed.total_retrans.unwrap_or(0))).sum();
+    let answered = window.delta(SYN_RETRANS)?.saturating_sub(waiting + failed + unsent + in_vain);
     let left = window.delta(ACTIVE_OPENS)?.saturating_sub(failed + u64::from(census.born.get(State::SynSent)));
     Some(answered.min(left))
 }
