@@ -3,8 +3,9 @@
 use super::retransmissions::{self, Culprit, Retransmissions, culprit, healthy_or_too_few, is_more};
 use super::spurious_timeout::is_stall;
 use super::wording::percent;
-use super::{Ask, Hides, Limits, Page, Rule, Shared, watches_nothing};
-use crate::report::{Advice, Finding, Severity, Verdict};
+use super::{Ask, Hides, Limits, Page, Rule, Shared, slow_reader, watches_nothing};
+use crate::report::{Advice, Finding, Severity, Verdict, Why};
+use crate::snapshot::Peer;
 use crate::window::Window;
 use crate::{say, text};
 
@@ -63,6 +64,10 @@ fn check(window: &Window, limits: &Limits) -> Verdict {
     if !questions.is_empty() {
         return Verdict::Ask(questions);
     }
+    let Some(peer) = culprit.peer else { return Verdict::Undecided(unseen(&counts)) };
+    if held_by_reader(window, limits, peer) {
+        return Verdict::Healthy(None);
+    }
     let more_than = |ratio, alpha| is_more(counts.again, counts.sent, ratio, alpha);
     if more_than(limits.ack_loss_warning_ratio, limits.loss_alpha_warning) {
         Verdict::Findings(vec![finding(Severity::Warning, &counts, &culprit)])
@@ -70,6 +75,26 @@ fn check(window: &Window, limits: &Limits) -> Verdict {
         Verdict::Findings(vec![finding(Severity::Info, &counts, &culprit)])
     } else {
         Verdict::Healthy(None)
+    }
+}
+
+/// Whether the peer's window holds our data up: its kernel keeps back what it would acknowledge while nobody reads there
+/// (`__tcp_ack_snd_check()`), and tail probes are sooner.
+fn held_by_reader(window: &Window, limits: &Limits, peer: &Peer) -> bool {
+    let sockets = window.census().into_iter().flat_map(|census| &census.sockets);
+    let mut shares = sockets.filter(|followed| followed.socket.remote.address == peer.address);
+    shares.any(|followed| slow_reader::is_slow(window, limits, followed))
+}
+
+/// Connections that come and go between the looks do not tell whether their peers lose or only hesitate.
+fn unseen(counts: &Retransmissions) -> Why {
+    Why {
+        reason: say! {
+            en: "{again} retransmissions came back as duplicates on connections that no look followed: late acknowledgements, or lost ones",
+            ko: "두 시점 사이에 열리고 닫힌 연결에서 재전송 {again}개가 중복으로 돌아옴: ACK가 늦었거나 손실됨",
+            again = counts.dsacks.min(counts.again)
+        },
+        needs: Some(say! { en: "connections that last through the window", ko: "관찰 구간 내내 유지되는 연결" }),
     }
 }
 
@@ -122,13 +147,14 @@ fn finding(severity: Severity, counts: &Retransmissions, culprit: &Culprit) -> F
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use super::*;
     use crate::rules::retransmit_local::tests::lines;
     use crate::rules::testing::{Example, Scene};
+    use crate::snapshot::{Socket, State};
 
     /// Retransmissions by timer, duplicates, in so many segments to one distant peer.
-    fn scene(again: u64, dsacks: u64, sent: u64) -> Scene {
+    pub(crate) fn scene(again: u64, dsacks: u64, sent: u64) -> Scene {
         lines(&[("203.0.113.9", sent, again, dsacks)], 20_000, Some("192.0.2.254"))
             .grew("Tcp.RetransSegs", again)
             .grew("TcpExt.TCPOrigDataSent", sent)
@@ -161,6 +187,23 @@ mod tests {
             [Some(Severity::Info), Some(Severity::Warning)]
         );
         assert_eq!([62, 63].map(|again| severity(again, again * 2 / 3, 10_000)), [None, Some(Severity::Info)]);
+    }
+
+    #[test]
+    fn connections_that_no_look_follows_leave_it_open() {
+        let bare = scene(183, 129, 2_000).build();
+        let grown = ["Tcp.RetransSegs", "TcpExt.TCPLossProbes", "TcpExt.TCPDSACKRecvSegs"];
+        let alone =
+            grown.iter().fold(Scene::new(), |scene, name| scene.grew(name, 42)).grew("TcpExt.TCPOrigDataSent", 1_338);
+        assert_eq!(bare.severity(&RULE), Some(Severity::Warning));
+        assert!(alone.build().is_undecided(&RULE));
+    }
+
+    #[test]
+    fn a_peer_that_reads_slowly_acknowledges_late() {
+        let slow = Socket::tcp(State::Established, "192.0.2.1:80", "203.0.113.9:20000");
+        let held = [("busy_time", 9_000_000), ("rwnd_limited", 6_000_000), ("bytes_acked", 9)];
+        assert_eq!(scene(183, 129, 2_000).kept(slow.clone(), slow.info(&held)).build().severity(&RULE), None);
     }
 
     #[test]

@@ -40,9 +40,14 @@ pub static RULE: Rule = Rule {
 
 fn check(window: &Window, limits: &Limits) -> Verdict {
     let Some(census) = window.census() else { return Verdict::Healthy(None) };
-    let slow = |followed: &Followed| limited(window, followed).is_some_and(|share| share >= limits.slow_reader_ratio);
+    let slow = |followed: &Followed| is_slow(window, limits, followed);
     let findings: Vec<Finding> = by_peer(census, slow).iter().map(|peer| finding(window, peer)).collect();
     findings.into()
+}
+
+/// Whether the peer's window sets the pace of a moving socket.
+pub(super) fn is_slow(window: &Window, limits: &Limits, followed: &Followed) -> bool {
+    limited(window, followed).is_some_and(|share| share >= limits.slow_reader_ratio)
 }
 
 /// Share of its busy time in which the peer's window held a moving socket up; `None` when it was busy for less than half of
