@@ -1,7 +1,8 @@
 //! `bad-checksum`: segments arrive corrupted, past the check of the link.
 
+use super::loss::DSACK_SEGS;
 use super::wording::percent;
-use super::{Limits, Page, Read, Rule, watches_nothing};
+use super::{Hides, Limits, Page, Read, Rule, Shared, watches_nothing};
 use crate::catalog::Counter;
 use crate::report::{Advice, Finding, Severity, Subject, SubjectKind, Verdict};
 use crate::window::Window;
@@ -31,10 +32,10 @@ pub static RULE: Rule = Rule {
         },
         sources: "RFC 9293 §3.1; net/ipv4/tcp_ipv4.c tcp_v4_rcv(); Stone, Partridge, When the CRC and TCP checksum disagree, 2000",
     },
-    rank: 99,
+    rank: 20,
     reads: &[Read::Counter(BAD), Read::Counter(RECEIVED), Read::Window],
     asks: &[],
-    hides: &[],
+    hides: &[Hides { rule: "ack-loss", shared: Shared::Nothing }, Hides { rule: "tail-loss", shared: Shared::Nothing }],
     watches: watches_nothing,
     check,
     #[cfg(test)]
@@ -55,7 +56,9 @@ fn check(window: &Window, limits: &Limits) -> Verdict {
     } else {
         Severity::Info
     };
-    let finding = finding(severity, bad, share);
+    // A corrupted acknowledgement is a lost one: what was sent again in vain for it has this cause.
+    let explains = window.delta(DSACK_SEGS).is_some_and(|duplicates| bad * 2 >= duplicates);
+    let finding = Finding { explains, ..finding(severity, bad, share) };
     let (scope, source) = ("netns, window", "/proc/net/snmp");
     let finding = finding.evidence(BAD.0, (bad as f64, "segments"), scope, source);
     let finding = finding.evidence(RECEIVED.0, (received as f64, "segments"), scope, source);
@@ -103,6 +106,7 @@ fn finding(severity: Severity, bad: u64, share: f64) -> Finding {
 mod tests {
     use super::*;
     use crate::rules::testing::{Example, Scene, levels};
+    use crate::rules::{History, ack_loss, judge};
 
     fn corrupted(bad: u64, received: u64) -> Example {
         Scene::new().grew(BAD.0, bad).grew(RECEIVED.0, received).build()
@@ -122,6 +126,16 @@ mod tests {
         assert_eq!([severity(3, 3_000_000), severity(3, 2_999_999)], [Some(Severity::Info), Some(Severity::Warning)]);
         assert_eq!([severity(9, 1_000), severity(10, 1_000)], [Some(Severity::Warning), Some(Severity::Critical)]);
         assert_eq!([severity(10, 100_000), severity(10, 99_999)], [Some(Severity::Warning), Some(Severity::Critical)]);
+    }
+
+    #[test]
+    fn acknowledgements_that_arrive_corrupted_are_its_consequence() {
+        let unexplained = |bad| {
+            let example = ack_loss::tests::scene(136, 130, 8_000).grew(BAD.0, bad).grew(RECEIVED.0, 8_000).build();
+            let (_, findings, _) = judge(&example.window(), &History::default(), &Limits::default()).combine();
+            findings.iter().any(|finding| finding.rule == ack_loss::RULE.id)
+        };
+        assert_eq!([unexplained(65), unexplained(64)], [false, true], "half of what came back twice");
     }
 
     #[test]

@@ -189,6 +189,12 @@ limits! {
     spurious_duplicate_ratio = 0.7, "own choice",
         "Share of the retransmissions that must have come back as duplicates.",
         "중복으로 돌아왔어야 하는 재전송 비율.";
+    spurious_timeouts_ratio = 0.25, "own choice",
+        "Share of timeouts in the retransmissions, under which duplicates that did not all come back are lost acknowledgements, no stall.",
+        "돌아오지 않은 중복이 있을 때 멈춤이 아니라 ACK 손실로 보는, 재전송 중 타임아웃의 최대 비율.";
+    spurious_all_ratio = 0.9, "own choice",
+        "Share of the retransmissions that come back as duplicates when no acknowledgement is lost.",
+        "ACK가 손실되지 않을 때 중복으로 돌아오는 재전송 비율.";
     ack_loss_warning_ratio = 0.01, "own choice",
         "Retransmissions per segment of data, most of them unnecessary, for a warning.",
         "경고가 되는, 대부분 불필요한 재전송의 데이터 세그먼트당 비율.";
@@ -524,6 +530,9 @@ limits! {
     syn_flood_flood_ratio = 0.05, "own choice",
         "Share of SYN cookies that come back, below which it is surely a flood.",
         "돌아온 SYN 쿠키 비율이 이보다 작으면 확실한 공격.";
+    syn_flood_overflow_ratio = 0.1, "own choice",
+        "Without cookies: share of a listener's drops above which a full accept queue, not a flood, keeps its connections half open.",
+        "쿠키가 꺼진 경우: 리스너 드롭 중 이 비율을 넘으면 폭주가 아니라 가득 찬 accept 큐가 반쯤 열린 연결을 붙들고 있는 것.";
     syn_flood_crowd_ratio = 0.5, "own choice",
         "Share of SYN cookies that come back, above which it is an honest crowd.",
         "돌아온 SYN 쿠키 비율이 이보다 크면 정상 접속 폭주.";

@@ -51,7 +51,10 @@ pub static RULE: Rule = Rule {
 /// Whether the timeouts of a window were mere stalls.
 pub(super) fn is_stall(counts: &Retransmissions, limits: &Limits) -> bool {
     let undone = counts.undone as f64 >= limits.spurious_undone_ratio * counts.timeouts as f64;
-    undone && counts.undone > 0 && counts.unnecessary() >= limits.spurious_duplicate_ratio
+    // A stall sends each connection's tail probe and then its timer, and brings every duplicate back.
+    let mostly_probes = (counts.timeouts as f64) < limits.spurious_timeouts_ratio * counts.again as f64;
+    let acks_lost = mostly_probes && counts.unnecessary() < limits.spurious_all_ratio;
+    undone && counts.undone > 0 && counts.unnecessary() >= limits.spurious_duplicate_ratio && !acks_lost
 }
 
 fn check(window: &Window, limits: &Limits) -> Verdict {
@@ -148,6 +151,20 @@ mod tests {
     fn half_must_be_undone_and_seven_tenths_come_back_twice() {
         assert_eq!([9, 10].map(|undone| stalls(20, undone, 40).severity(&RULE)), [None, Some(Severity::Warning)]);
         assert_eq!([27, 28].map(|dsacks| stalls(20, 20, dsacks).severity(&RULE)), [None, Some(Severity::Warning)]);
+    }
+
+    #[test]
+    fn tail_probes_whose_duplicates_do_not_all_come_back_are_lost_acknowledgements() {
+        let probes = |timeouts, dsacks| {
+            let scene = lines(&[("203.0.113.9", 5_000, 100, dsacks)], 30_000, Some("192.0.2.254"));
+            let scene = scene.grew("Tcp.RetransSegs", 100).grew("TcpExt.TCPOrigDataSent", 5_000);
+            let scene = scene.grew("TcpExt.TCPTimeouts", timeouts).grew("TcpExt.TCPLossUndo", timeouts);
+            scene.grew("TcpExt.TCPDSACKRecvSegs", dsacks).build().severity(&RULE)
+        };
+        assert_eq!(
+            [probes(24, 89), probes(24, 90), probes(25, 89)],
+            [None, Some(Severity::Warning), Some(Severity::Warning)]
+        );
     }
 
     #[test]

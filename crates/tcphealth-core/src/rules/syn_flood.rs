@@ -23,8 +23,6 @@ pub(super) const LISTEN_DROPS: Counter = Counter("TcpExt.ListenDrops");
 pub(super) const LISTEN_OVERFLOWS: Counter = Counter("TcpExt.ListenOverflows");
 const SYNCOOKIES: &str = "net.ipv4.tcp_syncookies";
 const MAX_SYN_BACKLOG: &str = "net.ipv4.tcp_max_syn_backlog";
-/// Share of a listener's drops that may be overflows of its accept queue while a flood explains the others: own choice.
-const OVERFLOWS_IN_A_FLOOD: f64 = 0.1;
 
 /// The rule.
 pub static RULE: Rule = Rule {
@@ -117,15 +115,16 @@ fn pressed<'a>(window: &Window<'a>, limits: &Limits, cookies: bool) -> Option<&'
         .listeners
         .iter()
         .filter(full)
-        .filter(|listener| cookies || !keeps_half_open(window, listener))
+        .filter(|listener| cookies || !keeps_half_open(window, limits, listener))
         .max_by_key(|listener| listener.syn_recv)
 }
 
 /// Whether a full accept queue, now or since the first look, is what holds its half-open connections. A flood's own SYNs are drops
 /// of the listener, too, but never complete, so that they overflow nothing.
-fn keeps_half_open(window: &Window, listener: &Listener) -> bool {
+fn keeps_half_open(window: &Window, limits: &Limits, listener: &Listener) -> bool {
     let overflows = window.delta(LISTEN_OVERFLOWS).unwrap_or(0) as f64;
-    listener.queue_is_full() || overflows > f64::from(listener.drops_grown.unwrap_or(0)) * OVERFLOWS_IN_A_FLOOD
+    let drops = f64::from(listener.drops_grown.unwrap_or(0));
+    listener.queue_is_full() || overflows > drops * limits.syn_flood_overflow_ratio
 }
 
 /// Share of the cookies that came back: clients that are real.
