@@ -60,11 +60,11 @@ fn finding(window: &Window, limits: &Limits, count: u64, subject: Subject) -> Fi
     let (per_second, share) = (count as f64 / window.seconds(), count as f64 / closes.max(1) as f64);
     let many = per_second >= limits.abort_linger_warning_per_second && share >= limits.abort_linger_warning_ratio;
     let severity = if many { Severity::Warning } else { Severity::Info };
-    let (who, rate) = (resetting::who(&subject), format!("{per_second:.1}"));
+    let rate = format!("{per_second:.1}");
     let summary = say! {
         en: "{who} ends {rate} connections a second with SO_LINGER 0: a reset instead of a FIN",
         ko: "{who}이(가) SO_LINGER 0으로 초당 연결 {rate}개를 끝냄: FIN 대신 RST",
-        who = who, rate = rate
+        rate = rate; who = resetting::who(&subject)
     };
     let finding = Finding {
         confidence: resetting::confidence(&subject),

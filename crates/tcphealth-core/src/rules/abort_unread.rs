@@ -69,11 +69,11 @@ fn severity(limits: &Limits, per_second: f64, share: f64) -> Severity {
 fn finding(window: &Window, limits: &Limits, count: u64, subject: Subject) -> Finding {
     let closes = resetting::closes(window).unwrap_or(0);
     let (per_second, share) = (count as f64 / window.seconds(), count as f64 / closes.max(1) as f64);
-    let (who, rate) = (resetting::who(&subject), format!("{per_second:.1}"));
+    let rate = format!("{per_second:.1}");
     let summary = say! {
         en: "{who} closes {rate} connections a second with unread data: they end with a reset",
         ko: "{who}이(가) 읽지 않은 데이터를 두고 초당 연결 {rate}개를 닫아 RST로 끝남",
-        who = who, rate = rate
+        rate = rate; who = resetting::who(&subject)
     };
     let finding = Finding {
         confidence: resetting::confidence(&subject),
@@ -139,6 +139,17 @@ mod tests {
         let found =
             scene(100, 100).answer(crate::snapshot::Question::Watch(Watch::Events), told).build().findings(&RULE);
         assert_eq!((found[0].subject.pid, found[0].subject.comm.as_deref()), (Some(7), Some("proxy")));
+    }
+
+    #[test]
+    fn it_is_a_program_here_that_closes_and_never_the_place_it_connects_to() {
+        let died = (0..9).map(|n| closed("192.0.2.1:40000", "198.51.100.9:80", 99, n)).collect();
+        let scene = Scene::new().grew(ON_CLOSE.0, 9).grew("Tcp.ActiveOpens", 9);
+        let found = hearing(scene, Watch::Closed, died, Vec::new()).build().findings(&RULE);
+        assert_eq!(found[0].subject.remote.as_deref(), Some("198.51.100.9:80"));
+        assert!(found[0].summary.en.starts_with("a program here that connects to 198.51.100.9:80 closes"));
+        let unknown = Scene::new().grew(ON_CLOSE.0, 9).build().findings(&RULE);
+        assert!(unknown[0].summary.en.starts_with("a program here closes"), "{}", unknown[0].summary.en);
     }
 
     #[test]

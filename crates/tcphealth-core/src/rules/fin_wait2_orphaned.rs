@@ -84,11 +84,18 @@ fn finding(window: &Window, limits: &Limits, service: &Service, (owner, crowded)
     let ports = share_taken(window, service, limits) >= limits.ports_warning_ratio;
     let most = client && (ports || share(service) >= limits.fin_wait2_orphaned_ratio);
     let severity = if most || crowded { Severity::Warning } else { Severity::Info };
-    let (count, name) = (service.fin_wait2_stubs, name(&service.key));
-    let summary = say! {
-        en: "{name} does not close its side: {count} FIN_WAIT2",
-        ko: "{name}: 상대가 자기 쪽을 닫지 않아 FIN_WAIT2 {count}개",
-        name = name, count = count
+    let count = service.fin_wait2_stubs;
+    let summary = match service.key {
+        ServiceKey::Destination { destination, .. } => say! {
+            en: "{destination} does not close its side: {count} FIN_WAIT2",
+            ko: "{destination}: 상대가 자기 쪽을 닫지 않아 FIN_WAIT2 {count}개",
+            destination = destination, count = count
+        },
+        ServiceKey::Listener(local) => say! {
+            en: "clients of {local} do not close their side: {count} FIN_WAIT2",
+            ko: "{local}의 클라이언트가 자기 쪽을 닫지 않아 FIN_WAIT2 {count}개",
+            local = local, count = count
+        },
     };
     let mut finding = Finding::new(severity, subject(service, owner), summary);
     finding.confidence = LIKELY;
@@ -126,13 +133,6 @@ fn spread(kept: u32, all: u32, crowded: bool) -> Finding {
         say! { en: "many peers leave their side open for a while", ko: "여러 상대가 자기 쪽을 한동안 열어 둠" };
     advise(&mut finding);
     finding.evidence("FIN_WAIT2 kept", (f64::from(kept), "sockets"), "netns, whole window", "sock_diag cookies")
-}
-
-fn name(key: &ServiceKey) -> String {
-    match key {
-        ServiceKey::Destination { destination, .. } => destination.to_string(),
-        ServiceKey::Listener(local) => local.to_string(),
-    }
 }
 
 fn subject(service: &Service, owner: Option<&Owner>) -> Subject {

@@ -169,10 +169,7 @@ fn finding(window: &Window, target: &Waiting, drops: Drops, questions: &mut Vec<
             en: "find the rule whose packet counter grows: nft list ruleset (counters), iptables -vnL",
             ko: "패킷 카운터가 늘어나는 규칙을 찾는다: nft list ruleset(counter), iptables -vnL"
         })],
-        repair: vec![Advice::from(say! {
-            en: "accept established connections before that rule: ct state established,related accept",
-            ko: "그 규칙 앞에서 성립된 연결을 허용한다: ct state established,related accept"
-        })],
+        repair: vec![repair(drops, target)],
         ruled_out: vec![say! {
             en: "not the network: the packets are lost inside this host",
             ko: "네트워크 문제 아님: 패킷이 이 호스트 안에서 사라짐"
@@ -181,6 +178,23 @@ fn finding(window: &Window, target: &Waiting, drops: Drops, questions: &mut Vec<
         ..Finding::new(severity, target.subject(window, questions), summary)
     };
     with_evidence(window, target, drops, finding)
+}
+
+/// Answers belong to a connection; a SYN that leaves is a new one, and has to be allowed by its port.
+fn repair(drops: Drops, target: &Waiting) -> Advice {
+    let (peer, port) = (target.destination.address, target.destination.port);
+    let family = if peer.is_ipv4() { "ip" } else { "ip6" };
+    Advice::from(match drops {
+        Drops::In(_) => say! {
+            en: "accept established connections before that rule: ct state established,related accept",
+            ko: "그 규칙 앞에서 성립된 연결을 허용한다: ct state established,related accept"
+        },
+        Drops::Out(_) => say! {
+            en: "accept these requests before that rule: {family} daddr {peer} tcp dport {port} accept",
+            ko: "그 규칙 앞에서 이 요청을 허용한다: {family} daddr {peer} tcp dport {port} accept",
+            family = family, peer = peer, port = port
+        },
+    })
 }
 
 fn verify(drops: Drops) -> &'static str {
@@ -296,7 +310,9 @@ mod tests {
     #[test]
     fn requests_dropped_on_the_way_out_are_told_from_a_full_table() {
         let out = |scene: Scene| scene.grew(RETRANS_FAIL.0, 3);
-        assert_eq!(out(scene(100, 3)).build().severity(&RULE), Some(Severity::Critical));
+        let found = out(scene(100, 3)).build().findings(&RULE);
+        assert_eq!(found[0].severity, Severity::Critical);
+        assert!(found[0].repair[0].act.en.ends_with("ip daddr 198.51.100.7 tcp dport 443 accept"));
         assert_eq!(out(scene(100, 7)).build().severity(&RULE), None);
         let full = out(scene(100, 3)).gauge("conntrack.count", 100).gauge("conntrack.max", 100);
         assert_eq!(full.build().severity(&RULE), None);

@@ -9,8 +9,10 @@ use super::wording;
 use super::{Limits, held, processes};
 use crate::catalog::Counter;
 use crate::report::{Finding, Severity, Subject, SubjectKind, Verdict};
+use crate::say;
 use crate::snapshot::{ClosedSocket, Endpoint, Heard, Packet, PacketKind, Question, Service, ServiceKey, State, Watch};
 use crate::window::Window;
+use crate::words::Message;
 
 pub(super) const ESTAB_RESETS: Counter = Counter("Tcp.EstabResets");
 pub(super) const OUT_RSTS: Counter = Counter("Tcp.OutRsts");
@@ -247,10 +249,20 @@ fn aborter(window: &Window, questions: &mut Vec<Question>) -> Subject {
     Subject { kind: if owner.is_some() { SubjectKind::Process } else { subject.kind }, ..subject }
 }
 
-/// `web (pid 42)`, else the listener or destination, else `?`.
-pub(super) fn who(subject: &Subject) -> String {
+/// `web (pid 42)`, else a program of this host by its listener or by what it connects to.
+pub(super) fn who(subject: &Subject) -> Message {
     let process = subject.comm.as_ref().zip(subject.pid).map(|(comm, pid)| format!("{comm} (pid {pid})"));
-    process.or(subject.listener.clone()).or(subject.remote.clone()).unwrap_or_else(|| "?".to_owned())
+    if let Some(known) = process.or(subject.listener.clone()) {
+        return Message::same(known);
+    }
+    match &subject.remote {
+        Some(remote) => say! {
+            en: "a program here that connects to {remote}",
+            ko: "{remote}에 접속하는 이 호스트의 프로그램",
+            remote = remote
+        },
+        None => say! { en: "a program here", ko: "이 호스트의 한 프로그램" },
+    }
 }
 
 /// How sure the culprit is.
