@@ -162,7 +162,7 @@ pub(crate) struct CheckArgs {
     /// How to print the report.
     #[arg(long, value_name = "FORMAT", default_value = "text", value_parser = format_parser())]
     pub(crate) format: String,
-    /// Probe the paths to the peers that lose, each hop so often (40 unless given), about once a second.
+    /// Probe the paths to the peers that lose or are silent, each hop so often (40 unless given), about once a second.
     #[arg(long, value_name = "PROBES", num_args = 0..=1, require_equals = true, default_missing_value = "40",
           value_parser = whole(1..=10_000_u32), conflicts_with_all = ["from", "at"])]
     pub(crate) path: Option<u32>,

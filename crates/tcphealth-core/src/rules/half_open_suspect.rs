@@ -10,6 +10,11 @@ use crate::window::Window;
 use crate::words::Message;
 use crate::{say, text};
 
+/// Suspects that are probed at most, those with most connections first.
+const PROBED_MAX: usize = 3;
+/// SYNs without an answer that prove a silence: one or two may be lost.
+const PROBES_MIN: u32 = 3;
+
 /// The rule.
 pub static RULE: Rule = Rule {
     id: "half-open-suspect",
@@ -21,9 +26,10 @@ pub static RULE: Rule = Rule {
         sees: text! {
             en: "ESTABLISHED with no timer and empty queues that neither sent nor received for the whole window and longer, to one \
                  destination of which nothing else moves either; or silent for more than two hours. A warning only with proof: a \
-                 neighbour that does not answer, a route that is gone, connects to the same peer that get no answer.",
+                 neighbour that does not answer, a route that is gone, connects to the same peer that get no answer, or (`check --path`) \
+                 SYNs to the same port that get none.",
             ko: "타이머가 없고 큐가 비었으며 관찰 구간 이상 아무것도 주고받지 않은 ESTABLISHED로, 그 목적지의 다른 소켓도 움직이지 않거나 두 \
-                 시간 넘게 조용한 것. 응답 없는 이웃, 사라진 경로, 같은 상대로의 응답 없는 연결 시도 같은 증거가 있을 때만 경고한다."
+                 시간 넘게 조용한 것. 응답 없는 이웃, 사라진 경로, 같은 상대로의 응답 없는 연결 시도, `check --path`로 같은 포트에 보낸 응답 없는 SYN 같은 증거가 있을 때만 경고한다."
         },
         matters: text! {
             en: "If the peer has died, the program waits for ever and finds out only when it sends. An idle pool is healthy: idleness \
@@ -38,7 +44,7 @@ pub static RULE: Rule = Rule {
     },
     rank: 99,
     reads: &[Read::TwoLooks],
-    asks: &[Ask::Owner, Ask::Route, Ask::Neighbour],
+    asks: &[Ask::Owner, Ask::Route, Ask::Neighbour, Ask::Path],
     hides: &[],
     watches: watches_nothing,
     #[cfg(test)]
@@ -60,9 +66,11 @@ fn check(window: &Window, limits: &Limits) -> Verdict {
     let Some(census) = window.census() else { return Verdict::Healthy(None) };
     let mut questions = Vec::new();
     let mut findings = Vec::new();
-    for silent in silent(census).into_iter().filter(|silent| suspect(census, limits, silent)) {
+    let mut suspects: Vec<Silent> = silent(census).into_iter().filter(|one| suspect(census, limits, one)).collect();
+    suspects.sort_by_key(|silent| std::cmp::Reverse(silent.count));
+    for (place, silent) in suspects.into_iter().enumerate() {
         let owner = silent.service.and_then(|service| service_owner(window, service, &mut questions));
-        let proof = proof(window, census, silent.address, &mut questions);
+        let proof = proof(window, census, (&silent, place < PROBED_MAX), &mut questions);
         findings.push(finding(&silent, owner, proof));
     }
     match (questions.is_empty(), findings.is_empty()) {
@@ -113,8 +121,15 @@ fn of_peer(peer: &Peer) -> Silent<'static> {
     Silent { address: peer.address, source: peer.source, name, count, longest_ms, service: None }
 }
 
-/// What proves that the peer is not there: its neighbour entry, its route, or its silence to new connects.
-fn proof(window: &Window, census: &Census, address: IpAddr, questions: &mut Vec<Question>) -> Option<Message> {
+/// What proves that the peer is not there: its neighbour entry, its route, or its silence to new connects, of programs here or of
+/// a probe.
+fn proof(
+    window: &Window,
+    census: &Census,
+    (silent, probe): (&Silent, bool),
+    questions: &mut Vec<Question>,
+) -> Option<Message> {
+    let address = silent.address;
     let retried =
         census.in_state(State::SynSent).any(|one| one.socket.remote.address == address && one.socket.timer_retrans > 0);
     if retried {
@@ -131,6 +146,7 @@ fn proof(window: &Window, census: &Census, address: IpAddr, questions: &mut Vec<
         Known::No(_) => return None,
         Known::Yes(route) => route,
     };
+    let unanswered = if probe { unanswered(window, silent, questions) } else { None };
     let hop = route.gateway.unwrap_or(address);
     let question = Question::Neighbour { address: hop };
     match window.answer(&question) {
@@ -138,6 +154,7 @@ fn proof(window: &Window, census: &Census, address: IpAddr, questions: &mut Vec<
             questions.push(question);
             None
         }
+        _ if unanswered.is_some() => unanswered,
         Some(Ok(Fact::Neighbour(neighbour)))
             if matches!(neighbour.state, NeighbourState::Failed | NeighbourState::Incomplete) =>
         {
@@ -145,6 +162,20 @@ fn proof(window: &Window, census: &Census, address: IpAddr, questions: &mut Vec<
         }
         Some(_) => None,
     }
+}
+
+/// What SYNs to the same port met, when the user lets us send some: nothing, or the word of this host that nobody is there.
+fn unanswered(window: &Window, silent: &Silent, questions: &mut Vec<Question>) -> Option<Message> {
+    let remote = silent.service?.key.destination()?;
+    let path = window.path(remote.address, remote.port).or_ask(questions)?;
+    let refused = path.refusal.is_some_and(|refusal| refusal.by != path.plan.source);
+    (path.rounds >= PROBES_MIN && !path.reached() && !refused).then(|| {
+        say! {
+            en: "{remote} answered none of {rounds} SYNs that were sent to it now",
+            ko: "지금 {remote}에 보낸 SYN {rounds}개에 응답이 하나도 없음",
+            remote = remote, rounds = path.rounds
+        }
+    })
 }
 
 fn finding(silent: &Silent, owner: Option<&Owner>, proof: Option<Message>) -> Finding {
@@ -197,6 +228,8 @@ fn advise(finding: &mut Finding, address: IpAddr) {
 #[cfg(test)]
 pub(super) mod tests {
     use super::*;
+    use crate::path::{Path, Refusal};
+    use crate::rules::lossy_hop;
     use crate::rules::testing::{Example, Scene, last_two};
     use crate::snapshot::{Absent, Neighbour, Socket, Timer};
 
@@ -215,7 +248,12 @@ pub(super) mod tests {
     fn scene(count: u16, idle_ms: u64) -> Scene {
         let scene = Scene::new().owner(9, 42, "app").route(PEER, None, "eth0");
         let scene = scene.each(count, |scene, n| scene.still(&idle(n, idle_ms)));
+        let scene = scene.answer(path(), Err(Absent::NotAsked));
         neighbour(scene, NeighbourState::Answers)
+    }
+
+    fn path() -> Question {
+        Question::Path { peer: PEER.parse().unwrap(), port: 80 }
     }
 
     /// Ten silent ones.
@@ -245,6 +283,21 @@ pub(super) mod tests {
         assert_eq!(unread.build().severity(&RULE), Some(Severity::Info));
         let asks = Socket::tcp(State::SynSent, "192.0.2.1:50000", "198.51.100.9:80").timer(Timer::On, 1, 900);
         assert_eq!(scene(10, 10_000).born(asks).build().severity(&RULE), Some(Severity::Warning));
+    }
+
+    #[test]
+    fn syns_to_the_same_port_prove_it_when_they_may_be_sent() {
+        let probed = |end, by: Option<&str>, rounds| {
+            let mut path = Path { rounds, ..lossy_hop::tests::probed(PEER, [0, 0, 0]) };
+            path.flows[0].end = end;
+            path.refusal = by.map(|by| Refusal { by: by.parse().unwrap(), ttl: 1, code: 1 });
+            scene(10, 10_000).answer(self::path(), Ok(Fact::Path(path))).build().severity(&RULE)
+        };
+        assert_eq!(probed(None, None, 3), Some(Severity::Warning));
+        assert_eq!(probed(None, None, 2), Some(Severity::Info));
+        assert_eq!(probed(Some(3), None, 40), Some(Severity::Info), "it is there");
+        assert_eq!(probed(None, Some("192.0.2.254"), 40), Some(Severity::Info), "a router forbids the probe");
+        assert_eq!(probed(None, Some("192.0.2.1"), 40), Some(Severity::Warning), "our own word: no such neighbour");
     }
 
     #[test]

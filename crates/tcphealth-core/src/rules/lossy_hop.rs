@@ -211,7 +211,7 @@ impl<'a> Window<'a> {
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use super::*;
     use crate::path::{Flow, Hop, Plan, Protocol};
     use crate::rules::retransmit_local::tests::lines;
@@ -222,7 +222,7 @@ mod tests {
     const HOPS: [&str; 2] = ["198.51.100.1", "198.51.100.9"];
 
     /// A path over both hops, on which so many of forty probes were lost at each hop and at the end.
-    fn probed(target: &str, lost: [u32; 3]) -> Path {
+    pub(crate) fn probed(target: &str, lost: [u32; 3]) -> Path {
         let target: IpAddr = target.parse().unwrap();
         let addresses = [HOPS[0].parse().unwrap(), HOPS[1].parse().unwrap(), target];
         let hops = addresses.iter().zip(lost).zip(1..).map(|((address, lost), ttl)| {

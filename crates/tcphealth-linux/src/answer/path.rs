@@ -7,8 +7,8 @@ use tcphealth_core::snapshot::{Absent, Answer, Fact, Question};
 
 use crate::probe;
 
-/// Paths that are probed at once; no rule asks for more.
-const PATHS_MAX: usize = 4;
+/// Paths that are probed at once; the rules ask for seven at most.
+const PATHS_MAX: usize = 8;
 /// The longest path that is worth a probe, as in traceroute(8).
 const TTL_MAX: u8 = 30;
 

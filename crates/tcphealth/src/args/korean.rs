@@ -130,8 +130,8 @@ const TEXTS: &[(&str, &str)] = &[
     ),
     ("How to print the report", "보고서 출력 형식"),
     (
-        "Probe the paths to the peers that lose, each hop so often (40 unless given), about once a second",
-        "손실이 있는 상대까지의 경로를 탐침한다. 홉마다 이 횟수만큼(기본 40), 약 1초에 한 번",
+        "Probe the paths to the peers that lose or are silent, each hop so often (40 unless given), about once a second",
+        "손실이 있거나 조용한 상대까지의 경로를 탐침한다. 홉마다 이 횟수만큼(기본 40), 약 1초에 한 번",
     ),
     (
         "Listen to the kernel's own events for this long, as the window: who opens, closes and fails to connect, exactly (CAP_BPF \

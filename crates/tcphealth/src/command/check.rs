@@ -110,8 +110,8 @@ pub(crate) fn recorded(look: &LookArgs) -> anyhow::Result<Option<Report>> {
 fn announce(rounds: u32, speech: &Speech) {
     let time = span(u64::from(rounds) * INTERVAL_US);
     let said = say! {
-        en: "paths to peers that lose are probed after the window, {rounds} probes a hop: {time}",
-        ko: "관찰 구간이 끝나면 손실 상대까지의 경로를 홉마다 {rounds}번 탐침한다: {time}",
+        en: "paths to peers that lose or are silent are probed after the window, {rounds} probes a hop: {time}",
+        ko: "관찰 구간이 끝나면 손실이 있거나 조용한 상대까지의 경로를 홉마다 {rounds}번 탐침한다: {time}",
         rounds = rounds, time = time
     };
     if io::stderr().is_terminal() {
