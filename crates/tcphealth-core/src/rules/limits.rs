@@ -57,6 +57,7 @@ macro_rules! limits {
 
         impl Limits {
             /// All of them, with reason and source.
+            #[expect(clippy::large_stack_arrays, reason = "a constant stands among the program's data, on no stack")]
             pub const ALL: &'static [Limit] = &[$(Limit {
                 name: stringify!($name),
                 default: $default,
