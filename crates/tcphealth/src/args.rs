@@ -166,10 +166,11 @@ pub(crate) struct CheckArgs {
     #[arg(long, value_name = "PROBES", num_args = 0..=1, require_equals = true, default_missing_value = "40",
           value_parser = whole(1..=10_000_u32), conflicts_with_all = ["from", "at"])]
     pub(crate) path: Option<u32>,
-    /// Listen to the kernel's own events for this long, as the window: who opens, closes and fails to connect, exactly (CAP_BPF
-    /// and CAP_PERFMON).
-    #[arg(long, value_name = "TIME", value_parser = duration, conflicts_with_all = ["from", "at", "window", "every", "since_boot"])]
-    pub(crate) events: Option<Duration>,
+    /// Listen to the kernel's own events in the window, of this length if it is given: who opens, closes and fails to connect,
+    /// exactly (CAP_BPF and CAP_PERFMON).
+    #[arg(long, value_name = "TIME", num_args = 0..=1, value_parser = duration, conflicts_with_all = ["from", "at", "since_boot"])]
+    #[expect(clippy::option_option, reason = "without it, alone, and with a time")]
+    pub(crate) events: Option<Option<Duration>>,
     /// Keep everything that is read, to judge it again with --from.
     #[arg(long, value_name = "DIR", conflicts_with_all = ["from", "at"])]
     pub(crate) save: Option<PathBuf>,

@@ -3,7 +3,7 @@
 
 mod own_netns;
 
-use std::io::{Read, Write};
+use std::io::Read;
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::process::{Command, Stdio, id};
 use std::thread::sleep;
@@ -48,7 +48,7 @@ fn who_opened_and_who_failed_is_named_and_said_again() {
         let saved = directory.path().join("saved").display().to_string();
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let nobody = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
-        let mut check = tcphealth(&["check", "--events", "5s", "--save", &saved]).spawn().unwrap();
+        let mut check = tcphealth(&["check", "--events", "10s", "--save", &saved]).spawn().unwrap();
         let mut made = 0.0;
         while check.try_wait().unwrap().is_none() {
             traffic(&listener, nobody);
@@ -67,60 +67,80 @@ fn who_opened_and_who_failed_is_named_and_said_again() {
         assert_eq!(churn["subject"]["pid"], id(), "{churn}");
         assert!((0.02..1.0).contains(&evidence(churn, "mean life")), "{churn}");
         let left = evidence(churn, "left to TIME_WAIT");
-        assert!(left > made / 3.0 && left <= made, "{left} of {made}: {churn}");
+        assert!(left > made / 20.0 && left <= made, "{left} of {made}: {churn}");
         let refused = finding(&report, "connect-refused");
         let place = (&refused["subject"]["remote"], &refused["subject"]["pid"]);
         assert_eq!(place, (&nobody.to_string().into(), &id().into()), "{refused}");
         let failed = evidence(refused, "ECONNREFUSED");
-        assert!(failed > made / 3.0 && failed <= made, "{failed} of {made}: {refused}");
+        assert!(failed > made / 20.0 && failed <= made, "{failed} of {made}: {refused}");
     });
 }
 
-/// Accepts a connection each 50 ms and answers it with a byte.
-fn accept_slowly(listener: &TcpListener) {
-    while let Ok((mut server, _)) = listener.accept() {
-        server.write_all(b"!").unwrap();
-        sleep(Duration::from_millis(50));
-    }
+#[test]
+fn each_of_several_windows_counts_its_own_events() {
+    in_netns(|| {
+        let nobody = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+        let mut check = tcphealth(&["check", "--every", "5s", "--count", "2", "--events"]).spawn().unwrap();
+        let mut made = 0.0;
+        while check.try_wait().unwrap().is_none() {
+            TcpStream::connect(nobody).unwrap_err();
+            made += 1.0;
+            sleep(Duration::from_millis(20));
+        }
+        let mut lines = String::new();
+        check.stdout.take().unwrap().read_to_string(&mut lines).unwrap();
+        let windows: Vec<Value> = lines.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+        if windows[0]["unseen"].to_string().contains("CAP_PERFMON") {
+            assert!(std::env::var_os("TCPHEALTH_ALL_TESTS").is_none(), "{lines}");
+            return println!("not run: needs CAP_BPF and CAP_PERFMON");
+        }
+        let failed = |window| evidence(finding(window, "connect-refused"), "ECONNREFUSED");
+        let [first, second] = [failed(&windows[0]), failed(&windows[1])];
+        let least = made / 20.0;
+        assert!(first > least && second > least && first + second <= made, "{first} and {second} of {made}");
+    });
 }
 
-/// Connects again and again; how long each connection waited for its byte, seconds.
-fn wait_for_turns(place: SocketAddr, until: Instant) -> Vec<f64> {
-    let mut waits = Vec::new();
-    while Instant::now() < until {
-        let mut client = TcpStream::connect(place).unwrap();
-        let begin = Instant::now();
-        // A full queue may forget a client that believes to be connected.
-        client.set_read_timeout(Some(Duration::from_secs(5))).unwrap();
-        if client.read_exact(&mut [0]).is_ok() {
-            waits.push(begin.elapsed().as_secs_f64());
-        }
-    }
-    waits
+/// Fills the queue, lets more overflow, and accepts all of it after this time; how long they waited at most, seconds.
+fn fill_and_accept(listener: &TcpListener, after: Duration) -> f64 {
+    let (place, begin) = (listener.local_addr().unwrap(), Instant::now());
+    let held: Vec<_> = (0..=QUEUE).map(|_| TcpStream::connect(place).unwrap()).collect();
+    (0..3).for_each(|_| drop(TcpStream::connect_timeout(&place, Duration::from_millis(5)).unwrap_err()));
+    sleep(after);
+    let accepted: Vec<_> = held.iter().map(|_| listener.accept().unwrap()).collect();
+    let longest = begin.elapsed().as_secs_f64();
+    drop((held, accepted));
+    longest
 }
+
+const QUEUE: i32 = 8;
 
 #[test]
-fn the_time_in_a_full_accept_queue_is_what_its_clients_measure() {
+fn the_time_in_a_full_accept_queue_is_what_the_program_lets_pass() {
+    const AFTER: Duration = Duration::from_millis(300);
     in_netns(|| {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-        listen(&listener, Backlog::new(8).unwrap()).unwrap();
-        let (place, until) = (listener.local_addr().unwrap(), Instant::now() + Duration::from_secs(8));
-        std::thread::spawn(move || accept_slowly(&listener));
-        let clients: Vec<_> = (0..16).map(|_| std::thread::spawn(move || wait_for_turns(place, until))).collect();
-        sleep(Duration::from_secs(1));
-        let report = tcphealth(&["check", "--events", "5s"]).output().unwrap();
-        let waits: Vec<f64> = clients.into_iter().flat_map(|client| client.join().unwrap()).collect();
-        let report: Value = serde_json::from_slice(&report.stdout).unwrap();
+        listen(&listener, Backlog::new(QUEUE).unwrap()).unwrap();
+        let mut check = tcphealth(&["check", "--events", "10s"]).spawn().unwrap();
+        let mut most = 0.0_f64;
+        while check.try_wait().unwrap().is_none() {
+            most = most.max(fill_and_accept(&listener, AFTER));
+        }
+        let mut report = String::new();
+        check.stdout.take().unwrap().read_to_string(&mut report).unwrap();
+        let report: Value = serde_json::from_str(&report).unwrap();
         if report["unseen"].to_string().contains("CAP_PERFMON") {
             assert!(std::env::var_os("TCPHEALTH_ALL_TESTS").is_none(), "{report}");
             return println!("not run: needs CAP_BPF and CAP_PERFMON");
         }
-        let told = evidence(finding(&report, "accept-overflow"), "mean time in the accept queue");
-        let measured = waits.iter().sum::<f64>() / waits.len() as f64;
-        assert!((0.5..2.0).contains(&(told / measured)), "{told} s, the clients {measured} s of {}", waits.len());
-        let longest = evidence(finding(&report, "accept-overflow"), "longest time in the accept queue");
-        let theirs = waits.iter().copied().fold(0.0, f64::max);
-        assert!(longest >= told && longest <= theirs, "{longest} s, the clients {theirs} s");
+        let of = |name: &str| evidence(finding(&report, "accept-overflow"), name);
+        let [mean, longest] = ["mean", "longest"].map(|which| of(&format!("{which} time in the accept queue")));
+        let possible = AFTER.as_secs_f64()..most;
+        assert!(
+            possible.contains(&mean) && mean <= longest && longest < most,
+            "{mean} s, {longest} s, not {possible:?}"
+        );
+        assert!(of("accepted") >= f64::from(QUEUE), "{report}");
     });
 }
 
@@ -131,13 +151,13 @@ fn who_waits_for_a_program_that_accepts_nothing_has_waited_since_it_came() {
         let place = listener.local_addr().unwrap();
         let connect = |number: usize| (0..number).map(|_| TcpStream::connect(place).unwrap()).collect::<Vec<_>>();
         let before = connect(20);
-        let (window, begin) = (Duration::from_secs(8), Instant::now());
-        let check = tcphealth(&["check", "--events", "8s"]).spawn().unwrap();
+        let (window, begin) = (Duration::from_secs(12), Instant::now());
+        let check = tcphealth(&["check", "--events", "12s"]).spawn().unwrap();
         let (mut late, mut came) = (Vec::new(), Vec::new());
-        while begin.elapsed() < Duration::from_secs(6) {
+        while begin.elapsed() < Duration::from_secs(10) {
             came.push(begin.elapsed().as_secs_f64());
             late.extend(connect(1));
-            sleep(Duration::from_millis(100));
+            sleep(Duration::from_millis(150));
         }
         let output = check.wait_with_output().unwrap();
         let end = begin.elapsed().as_secs_f64();

@@ -134,9 +134,9 @@ const TEXTS: &[(&str, &str)] = &[
         "손실이 있거나 조용한 상대까지의 경로를 탐침한다. 홉마다 이 횟수만큼(기본 40), 약 1초에 한 번",
     ),
     (
-        "Listen to the kernel's own events for this long, as the window: who opens, closes and fails to connect, exactly (CAP_BPF \
-         and CAP_PERFMON)",
-        "이 시간을 관찰 구간으로 하여 커널의 이벤트를 센다. 누가 연결을 열고 닫고 실패하는지 정확히 안다(CAP_BPF와 CAP_PERFMON 필요)",
+        "Listen to the kernel's own events in the window, of this length if it is given: who opens, closes and fails to connect, \
+         exactly (CAP_BPF and CAP_PERFMON)",
+        "관찰 구간 동안 커널의 이벤트를 센다. 시간을 주면 그만큼 관찰한다. 누가 연결을 열고 닫고 실패하는지 정확히 안다(CAP_BPF와 CAP_PERFMON 필요)",
     ),
     (
         "Keep everything that is read, to judge it again with --from",

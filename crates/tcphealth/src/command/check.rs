@@ -50,6 +50,13 @@ pub(crate) fn run(args: &CheckArgs, speech: &Speech) -> anyhow::Result<ExitCode>
         };
         return Err(Complaint(words).into());
     }
+    if args.events.flatten().is_some() && (args.every.is_some() || args.look.window.is_some()) {
+        let words = say! {
+            en: "--every and --window tell the length of the window: --events goes with them without a time",
+            ko: "구간 길이는 --every와 --window가 정하므로 --events에는 시간을 주지 않는다"
+        };
+        return Err(Complaint(words).into());
+    }
     if args.look.netns.as_deref() == Some(all::NAME) {
         return all::run(args, format, speech);
     }
@@ -74,15 +81,15 @@ pub(crate) fn run(args: &CheckArgs, speech: &Speech) -> anyhow::Result<ExitCode>
         host = host.probing(rounds);
         announce(rounds, speech);
     }
+    if args.events.is_some() {
+        host = host.counting_events();
+    }
     if let Some(window) = args.every {
         let limits = config::limits()?;
         let every = Every { window, count: args.count, format, limits: &limits, speech };
         return Ok(ExitCode::from(every.run(host.resident())?.status()));
     }
-    let mut window = args.look.window;
-    if let Some(time) = args.events {
-        (host, window) = (host.counting_events(), Some(time));
-    }
+    let window = args.events.flatten().or(args.look.window);
     let report = if args.since_boot { since_boot(host, speech)? } else { look(host, window, speech)? };
     print(&report, format, speech)
 }
