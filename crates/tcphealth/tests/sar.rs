@@ -104,6 +104,26 @@ fn what_is_recorded_is_read_back_and_goes_on() {
     assert_eq!(refused.status.code(), Some(1));
 }
 
+/// sadc(8): with S_TIME_DEF_TIME=UTC data are saved in UTC; they are shown in local time all the same.
+#[test]
+fn what_is_saved_is_in_utc_when_that_is_asked_for() {
+    let folder = tempfile::tempdir().unwrap();
+    hosts(folder.path(), NAMES, 1, &["1 1 0 0 1 1 0 0 0", "2 2 0 0 2 2 0 0 0"]);
+    let sysstat = |saved: &str, words: &[&str]| {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_tcphealth"));
+        let output = command.args(words).env("TZ", "KST-9").env("S_TIME_DEF_TIME", saved).output().unwrap();
+        text(&output.stdout).to_owned()
+    };
+    let roots = folder.path().to_str().unwrap();
+    for (saved, of_writer) in [("UTC", "2020-06-01 12:53:21 UTC;"), ("", "2020-06-01 21:53:21 KST;")] {
+        let file = folder.path().join(format!("file{saved}")).to_str().unwrap().to_owned();
+        let shown = sysstat(saved, &["sar", "--roots", roots, "--first-root", "host1", "-n", "TCP", "-o", &file, "1"]);
+        assert!(shown.contains("21:53:21         1.00      1.00"), "{shown}");
+        let lines = sysstat("", &["sadf", "-d", "-t", &file, "--", "-n", "TCP"]);
+        assert!(lines.contains(of_writer), "{lines}");
+    }
+}
+
 const NAMES: &str = "ActiveOpens PassiveOpens AttemptFails EstabResets InSegs OutSegs RetransSegs InErrs OutRsts";
 
 /// A file of two intervals of ten minutes: nothing sent again, then 3 000 of 100 000, with resets and errors.

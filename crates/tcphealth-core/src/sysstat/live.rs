@@ -187,7 +187,7 @@ impl Gathered {
         Ok(())
     }
 
-    /// Fills the items of an activity from what was read. There are so many CPUs.
+    /// Fills the items of an activity from what was read. There were so many CPUs at first.
     pub fn items(&mut self, activity: &'static Activity, cpus: usize, items: &mut Items) {
         items.clear();
         match activity.keyword {

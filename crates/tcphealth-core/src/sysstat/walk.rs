@@ -437,7 +437,7 @@ impl Lane {
         (self.left, self.next_day, self.done, self.printed, self.shown) = (count, false, false, false, 0);
     }
 
-    /// Shows the reading in `curr`, unless it is out of bounds.
+    /// Shows the reading in `curr`, unless it is behind the bound.
     fn step(&mut self, index: usize, choice: &Choice, (printer, out): (&mut dyn Printer, &mut Outs<'_>)) {
         let (before, now) = (&self.prev.at, &self.curr.at);
         let midnight = now.moment.ust_time > before.moment.ust_time && now.civil.hour < before.civil.hour;

@@ -227,7 +227,7 @@ fn settle(mut options: Options) -> Result<Request, Misused> {
     let is_store = Store::is_one(Path::new(&options.file));
     if options.file.is_empty() || (Path::new(&options.file).is_dir() && !is_store) {
         let folder = if options.file.is_empty() { places::directory() } else { Path::new(&options.file) };
-        let file = places::file_of_day(folder, &LocalZone::of_process(), options.days_ago.unwrap_or(0));
+        let file = places::file_of_day(folder, &LocalZone::of_files(), options.days_ago.unwrap_or(0));
         options.file = file.to_string_lossy().into_owned();
         options.default_file = true;
     }

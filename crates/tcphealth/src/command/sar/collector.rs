@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use tcphealth_core::sysstat::activity::{Activity, ItemKind, NETWORK};
-use tcphealth_core::sysstat::clock::{Clock, Zone};
+use tcphealth_core::sysstat::clock::{Civil, Zone, utc};
 use tcphealth_core::sysstat::header::Header;
 use tcphealth_core::sysstat::items::Items;
 use tcphealth_core::sysstat::live::{FILES, File, Gathered, file, names_cpus};
@@ -11,6 +11,7 @@ use tcphealth_core::sysstat::record::Moment;
 use tcphealth_core::sysstat::walk::{Reading, Stamp};
 use tcphealth_linux::sysstat_live::{self, Machine};
 
+use crate::command::sysstat::environment;
 use crate::command::sysstat::failure::Failure;
 use crate::command::sysstat::places;
 use crate::command::sysstat::zone::LocalZone;
@@ -29,6 +30,7 @@ pub(crate) struct Collector {
     buffer: Vec<u8>,
     fakes: Option<Fakes>,
     zone: LocalZone,
+    saves_utc: bool,
 }
 
 /// Fake machines: `PREFIX<k>` below a folder, k counting up, a clock that advances by the interval.
@@ -87,6 +89,7 @@ impl Collector {
             buffer: Vec::new(),
             fakes,
             zone: LocalZone::of_process(),
+            saves_utc: environment::saves_utc(),
         };
         collector.files = FILES.iter().copied().filter(|&one| collector.needs(one)).collect();
         if collector.needs(File::Dev) {
@@ -146,9 +149,14 @@ impl Collector {
     }
 
     fn stamp(&self, ust_time: u64, uptime_cs: u64) -> Stamp {
-        let civil = self.zone.local(ust_time).unwrap_or_default();
-        let moment = Moment { uptime_cs, ust_time, clock: (civil.hour, civil.minute, civil.second) };
-        Stamp { moment, civil }
+        let saved = self.saved(ust_time);
+        let moment = Moment { uptime_cs, ust_time, clock: (saved.hour, saved.minute, saved.second) };
+        Stamp { moment, civil: self.zone.local(ust_time).unwrap_or_default() }
+    }
+
+    /// The time as a file says it.
+    pub(crate) fn saved(&self, ust_time: u64) -> Civil {
+        if self.saves_utc { utc(ust_time) } else { self.zone.local(ust_time) }.unwrap_or_default()
     }
 
     fn gather(&mut self) -> Result<(), Failure> {
@@ -183,7 +191,9 @@ impl Collector {
     /// What a file's head says of this machine.
     pub(crate) fn header(&self, at: &Stamp) -> Header {
         let [sysname, nodename, release, hardware] = self.fakes.as_ref().map_or_else(sysstat_live::names, Fakes::names);
-        let civil = Clock::Local.civil(&self.zone, &at.moment).unwrap_or_default();
+        let civil = self.saved(at.moment.ust_time);
+        let local = || self.zone.abbreviation(at.moment.ust_time);
+        let timezone = if self.saves_utc { "UTC".to_owned() } else { local() };
         Header {
             ust_time: at.moment.ust_time,
             cpus: self.cpus + 1,
@@ -192,7 +202,7 @@ impl Collector {
             nodename,
             release,
             hardware,
-            timezone: self.zone.abbreviation(at.moment.ust_time).into_bytes(),
+            timezone: timezone.into_bytes(),
             hz: USER_HZ,
             ..Header::of_this_machine()
         }

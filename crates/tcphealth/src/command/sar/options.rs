@@ -185,7 +185,7 @@ fn is_folder(file: &str) -> bool {
 }
 
 fn of_day(directory: &Path, days_ago: u64) -> String {
-    places::file_of_day(directory, &LocalZone::of_process(), days_ago).to_string_lossy().into_owned()
+    places::file_of_day(directory, &LocalZone::of_files(), days_ago).to_string_lossy().into_owned()
 }
 
 /// What follows from all the options together.

@@ -27,7 +27,7 @@ pub(crate) struct Output {
 impl Output {
     /// Opens the file, begins it if it is empty, and writes the first reading.
     pub(crate) fn open(options: &Options, collector: &Collector, first: &Reading) -> Result<Self, Failure> {
-        let name = file_name(options, first);
+        let name = file_name(options, collector, first);
         let failed = |error: std::io::Error| Failure::of_open(&name, &error);
         let file = File::options().read(true).append(true).create(true).open(&name).map_err(failed)?;
         let locked = Flock::lock(file, FlockArg::LockExclusiveNonblock);
@@ -70,10 +70,10 @@ impl Output {
     }
 }
 
-fn file_name(options: &Options, first: &Reading) -> String {
+fn file_name(options: &Options, collector: &Collector, first: &Reading) -> String {
     match options.output.as_deref() {
         Some("-") | None => {
-            let day = &first.at.civil;
+            let day = &collector.saved(first.at.moment.ust_time);
             let name = if options.long_names { places::long_name(day) } else { places::short_name(day) };
             places::directory().join(name).to_string_lossy().into_owned()
         }

@@ -9,8 +9,8 @@ use tcphealth_core::sysstat::style::Colours;
 const ROWS: u64 = 3600 * 24;
 
 /// The variables, in the order in which `-V` prints them.
-pub(crate) const NAMES: [&str; 5] =
-    ["S_COLORS", "S_COLORS_SGR", "S_REPEAT_HEADER", "S_TIME_FORMAT", "S_TCPHEALTH_SYSSTAT"];
+pub(crate) const NAMES: [&str; 6] =
+    ["S_COLORS", "S_COLORS_SGR", "S_REPEAT_HEADER", "S_TIME_DEF_TIME", "S_TIME_FORMAT", "S_TCPHEALTH_SYSSTAT"];
 
 /// Which version's names are printed: 12.8.0's, or those before 12.7.6 with `S_TCPHEALTH_SYSSTAT=12.6`.
 pub(crate) fn dialect() -> Dialect {
@@ -23,6 +23,11 @@ pub(crate) fn dialect() -> Dialect {
 /// Dates and times as ISO 8601 has them.
 pub(crate) fn iso_time() -> bool {
     var("S_TIME_FORMAT").is_ok_and(|format| format == "ISO")
+}
+
+/// What is saved is in UTC, and so are the days that files are named after.
+pub(crate) fn saves_utc() -> bool {
+    var("S_TIME_DEF_TIME").is_ok_and(|clock| clock == "UTC")
 }
 
 /// The colours, when standard output is a terminal or they are wanted always.

@@ -21,6 +21,14 @@ impl LocalZone {
         Self { zone: zone_of(std::env::var("TZ").ok().as_deref()), last: Cell::new((u64::MAX, 0)) }
     }
 
+    /// The zone whose clock is saved, and whose days the files of days are named after.
+    pub(crate) fn of_files() -> Self {
+        if super::environment::saves_utc() {
+            return Self { zone: TimeZone::UTC, last: Cell::new((u64::MAX, 0)) };
+        }
+        Self::of_process()
+    }
+
     /// What local time is ahead of UTC at a moment, seconds.
     pub(crate) fn offset_seconds(&self, epoch: u64) -> i32 {
         self.offset(epoch).and_then(|offset| offset.try_into().ok()).unwrap_or(0)
