@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 use std::path::Path;
 use std::time::Duration;
 
+use tcphealth_core::path::Tracer;
 use tcphealth_core::snapshot::{
     Absent, Answer, Answers, Census, Counters, Fold, Identity, Interface, Marks, Question, SYSCTLS, Snapshot, Socket,
     StateCounts, Sysctls, Watch,
@@ -19,15 +20,17 @@ use crate::redact::Redaction;
 use crate::saved::Saved;
 use crate::sockets::{self, Request};
 use crate::source::Source;
-use crate::sysstat_live::hardware;
 use crate::watch::Listening;
 use crate::{Error, Holders, answer, netns, own, qdiscs};
 
+mod identity;
 mod together;
 mod walker;
 
 pub use together::{Hosts, Member};
 pub use walker::Walker;
+
+use identity::identity;
 
 /// The kernel's default of `ip_local_port_range`, where it may not be read.
 const PORT_RANGE: (u16, u16) = (32_768, 60_999);
@@ -441,20 +444,39 @@ impl Host {
     /// # Errors
     /// The answers could not be kept.
     pub fn answer(&mut self, asked: &BTreeSet<Question>, answers: &mut Answers, budget: Duration) -> Result<(), Error> {
+        self.answer_watched(asked, answers, budget, &mut |_| {})
+    }
+
+    /// [`Host::answer`], where `watch` sees about once a second how far the paths are that are probed.
+    ///
+    /// # Errors
+    /// The answers could not be kept.
+    pub fn answer_watched(
+        &mut self,
+        asked: &BTreeSet<Question>,
+        answers: &mut Answers,
+        budget: Duration,
+        watch: &mut dyn FnMut(&[&Tracer]),
+    ) -> Result<(), Error> {
         let open: BTreeSet<Question> = asked.iter().filter(|asked| !answers.contains_key(*asked)).cloned().collect();
         let found = match self.source.thawed() {
             Some(saved) => open.into_iter().map(|asked| (asked.clone(), saved.answer(&asked))).collect(),
-            None => self.find(&open, budget),
+            None => self.find(&open, budget, watch),
         };
         self.keep(found, answers)
     }
 
     /// Paths take their own time, and only with leave.
-    fn find(&mut self, asked: &BTreeSet<Question>, budget: Duration) -> Vec<(Question, Answer)> {
+    fn find(
+        &mut self,
+        asked: &BTreeSet<Question>,
+        budget: Duration,
+        watch: &mut dyn FnMut(&[&Tracer]),
+    ) -> Vec<(Question, Answer)> {
         let mut found = answer::answer(asked, budget, &mut self.finder);
         if let Some(rounds) = self.rounds {
             let is_path = |question: &&Question| matches!(question, Question::Path { .. });
-            let probed = answer::path::paths(asked.iter().filter(is_path).cloned(), rounds);
+            let probed = answer::path::paths(asked.iter().filter(is_path).cloned(), rounds, watch);
             found.retain(|(question, _)| !is_path(&question));
             found.extend(probed);
         }
@@ -510,26 +532,6 @@ impl<'a> Brief<'a> {
         let parts = [(self.owners, OWNER), (self.queues, QUEUES), (self.progress, PROGRESS)];
         let parts = parts.iter().filter(|(wanted, _)| *wanted).fold(0, |all, (_, part)| all | part);
         Want { states: self.states, parts, everywhere }
-    }
-}
-
-fn identity(source: &mut Source) -> Identity {
-    // The file is there since Linux 6.1.
-    let hardware = if source.is_live() { hardware() } else { String::new() };
-    let mut word = |name: &str| {
-        let mut buffer = Vec::new();
-        source.text(name, &mut buffer).ok()?;
-        Some(String::from_utf8_lossy(buffer.trim_ascii()).into_owned())
-    };
-    let netns = word("proc/self/ns/net");
-    let first_netns = word("proc/1/ns/net").map(|first| Some(&first) == netns.as_ref());
-    Identity {
-        hostname: word("proc/sys/kernel/hostname").unwrap_or_default(),
-        kernel: word("proc/sys/kernel/osrelease").unwrap_or_default(),
-        hardware: word("proc/sys/kernel/arch").unwrap_or(hardware),
-        boot_id: word("proc/sys/kernel/random/boot_id").unwrap_or_default(),
-        netns: netns.as_deref().and_then(netns::inode).unwrap_or_default(),
-        first_netns,
     }
 }
 

@@ -1,13 +1,15 @@
-//! What this process has cost so far, and how it costs less.
+//! What this process has cost so far, how it costs less, and whom it may look into.
 //!
-//! Source: getrusage(2), mallopt(3), malloc_trim(3), madvise(2), proc_pid_maps(5); `VmHWM` of proc_pid_status(5), because getrusage's maximum
-//! of memory goes back to before exec, when the process was a copy of its parent.
+//! Source: getrusage(2), mallopt(3), malloc_trim(3), madvise(2), proc_pid_maps(5); of proc_pid_status(5) `CapEff`, and `VmHWM`, because
+//! getrusage's maximum of memory goes back to before exec, when the process was a copy of its parent.
 
 use std::fs;
 
+use nix::errno::Errno;
 use nix::libc;
 use nix::sys::resource::{UsageWho, getrusage};
 use nix::sys::time::TimeVal;
+use tcphealth_core::snapshot::Absent;
 
 /// What glibc itself begins with: it doubles with the blocks that are freed unless it is set.
 #[cfg(target_env = "gnu")]
@@ -15,6 +17,31 @@ const LARGE_BYTES: libc::c_int = 128 * 1024;
 
 /// From which size on a process that stays gives back its code, too, kB: beside few sockets it stays below.
 const LARGE_KB: u64 = 16 * 1024;
+
+/// Bit of CAP_SYS_PTRACE; include/uapi/linux/capability.h.
+const SYS_PTRACE: u64 = 1 << 19;
+
+/// Why we may not look into a process: for want of CAP_SYS_PTRACE, which is enough for the kernel (`__ptrace_may_access()`); and
+/// with it because of a security module, or of a process that lives outside our user namespace.
+pub(crate) fn refused(pid: u32) -> Absent {
+    if effective().is_some_and(|effective| effective & SYS_PTRACE != 0) {
+        Absent::Failed(format!("/proc/{pid}/fd: {}", Errno::EACCES.desc()))
+    } else {
+        Absent::NotPermitted("CAP_SYS_PTRACE".to_owned())
+    }
+}
+
+/// The capabilities that count.
+fn effective() -> Option<u64> {
+    u64::from_str_radix(&status("CapEff:")?, 16).ok()
+}
+
+/// The first word of a line of our own status.
+fn status(title: &str) -> Option<String> {
+    let status = fs::read_to_string("/proc/thread-self/status").ok()?;
+    let word = status.lines().find_map(|line| line.strip_prefix(title)?.split_whitespace().next());
+    word.map(str::to_owned)
+}
 
 /// CPU time of all threads of this process so far, user and system, µs.
 pub fn cpu_us() -> u64 {
@@ -27,8 +54,7 @@ pub fn resident_kb() -> u64 {
 }
 
 fn status_kb(name: &str) -> Option<u64> {
-    let status = fs::read_to_string("/proc/self/status").ok()?;
-    status.lines().find_map(|line| line.strip_prefix(name)?.split_whitespace().next()?.parse().ok())
+    status(name)?.parse().ok()
 }
 
 /// From now on a large block is given back to the kernel when it is freed. Without this glibc keeps what the first was as large
@@ -81,6 +107,17 @@ fn us(time: TimeVal) -> u64 {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    // capget(2) tells the same of the calling thread; without the capability the refusal names it.
+    #[test]
+    fn a_refusal_names_the_capability_only_where_it_lacks() {
+        let may =
+            std::process::Command::new("grep").args(["-q", "^CapEff:.*[89a-f].....$", "/proc/self/status"]).status();
+        let lacking = Absent::NotPermitted("CAP_SYS_PTRACE".into());
+        let refused = refused(7);
+        assert_eq!(refused == lacking, !may.unwrap().success(), "{refused:?}");
+        assert!(refused == lacking || refused == Absent::Failed("/proc/7/fd: Permission denied".into()), "{refused:?}");
+    }
 
     #[test]
     fn memory_that_was_used_and_work_that_was_done_are_counted() {

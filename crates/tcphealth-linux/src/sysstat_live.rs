@@ -204,12 +204,12 @@ pub(crate) fn hardware() -> String {
     String::from_utf8_lossy(&machine).into_owned()
 }
 
-/// How many lines the terminal behind standard output has.
-pub fn terminal_rows() -> Option<u16> {
+/// How many lines and columns the terminal behind standard output has.
+pub fn terminal_size() -> Option<(u16, u16)> {
     let mut size = libc::winsize { ws_row: 0, ws_col: 0, ws_xpixel: 0, ws_ypixel: 0 };
     // SAFETY: the kernel writes a `winsize` to the place it is given, which outlives the call.
     let failed = unsafe { libc::ioctl(libc::STDOUT_FILENO, libc::TIOCGWINSZ, &raw mut size) } != 0;
-    (!failed && size.ws_row > 0).then_some(size.ws_row)
+    (!failed && size.ws_row > 0 && size.ws_col > 0).then_some((size.ws_row, size.ws_col))
 }
 
 /// The number in `cpu12`.

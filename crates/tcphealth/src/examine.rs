@@ -4,6 +4,7 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
+use tcphealth_core::path::Tracer;
 use tcphealth_core::report::Report;
 use tcphealth_core::rules::{ALL, History, Limits, judge, summary};
 use tcphealth_core::snapshot::{Absent, Answers, Census, Marks, Question, Snapshot, Stamp, Watch};
@@ -32,6 +33,8 @@ pub(crate) trait Meanwhile {
     fn first(&mut self, provisional: &Report);
     /// Waits for `time`, when the window still takes `left`.
     fn wait(&mut self, time: Duration, left: Duration);
+    /// About once a second while paths are probed.
+    fn probing(&mut self, _paths: &[&Tracer]) {}
 }
 
 /// Who looks at what, and by which limits.
@@ -93,9 +96,10 @@ impl Examiner<'_> {
     }
 
     fn report(&mut self, first: &Snapshot, second: Option<&Snapshot>, answers: Answers) -> anyhow::Result<Report> {
-        let host = &mut *self.host;
-        let mut ask =
-            |asked: BTreeSet<Question>, answers: &mut Answers| Ok(host.answer(&asked, answers, ANSWER_BUDGET)?);
+        let (host, meanwhile) = (&mut *self.host, &mut *self.meanwhile);
+        let mut ask = |asked: BTreeSet<Question>, answers: &mut Answers| {
+            Ok(host.answer_watched(&asked, answers, ANSWER_BUDGET, &mut |paths| meanwhile.probing(paths))?)
+        };
         settle((first, second), &mut self.history, (answers, self.limits), &mut ask)
     }
 }

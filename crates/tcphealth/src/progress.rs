@@ -1,11 +1,12 @@
-//! What is shown while a window passes, on a terminal only: what one look decides, and how long it still takes. All of it is
-//! gone when the report comes.
+//! What is shown while a window passes or paths are probed, on a terminal only: what one look decides, and how long it still
+//! takes. All of it is gone when the report comes.
 
 use std::io::{self, IsTerminal, Write};
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
 use tcphealth_core::format::{cut, headline};
+use tcphealth_core::path::{Path, Tracer, span};
 use tcphealth_core::report::{Finding, Report, Severity};
 use tcphealth_core::words::Lang;
 use tcphealth_core::{say, text};
@@ -82,5 +83,19 @@ impl Meanwhile for Progress {
             sleep(now.min(STEP));
         }
         write("\r\x1b[K");
+    }
+
+    fn probing(&mut self, paths: &[&Tracer]) {
+        if !self.shown {
+            return;
+        }
+        let left_us = |path: Path| u64::from(path.plan.rounds.saturating_sub(path.rounds)) * path.plan.interval_us;
+        let left_us = paths.iter().map(|tracer| left_us(tracer.path())).max().unwrap_or(0);
+        let words = say! {
+            en: "probing the paths to {count} peer(s) that lose or are silent, {time} to go",
+            ko: "손실이 있거나 조용한 상대 {count}곳까지의 경로를 탐침하는 중, {time} 남음",
+            count = paths.len(), time = span(left_us)
+        };
+        write(&format!("\r\x1b[K{}", words.get(self.lang)));
     }
 }

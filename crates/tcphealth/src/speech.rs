@@ -10,6 +10,7 @@ use tcphealth_core::say;
 use tcphealth_core::window::Break;
 use tcphealth_core::words::{Lang, Message};
 use tcphealth_linux::Reason;
+use tcphealth_linux::sysstat_live::terminal_size;
 
 use crate::args::{Line, Tongue};
 
@@ -87,7 +88,8 @@ fn colored(choice: ColorChoice) -> bool {
 /// Width of a line of text: the terminal's between 60 and 100 columns, else 80.
 fn columns() -> usize {
     let set = std::env::var("COLUMNS").ok().and_then(|columns| columns.parse().ok());
-    set.filter(|_| io::stdout().is_terminal()).map_or(80, |columns: usize| columns.clamp(60, 100))
+    let known = set.filter(|_| io::stdout().is_terminal()).or_else(|| Some(terminal_size()?.1));
+    known.map_or(80, |columns| usize::from(columns).clamp(60, 100))
 }
 
 /// Prints to standard output. Nobody listening any more (`| head`) is no failure.

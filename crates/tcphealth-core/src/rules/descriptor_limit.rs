@@ -2,6 +2,7 @@
 
 use super::accept_stalled::is_stalled;
 use super::held::{descriptor_share, who};
+use super::judge::missing_privilege;
 use super::suspects::{Suspect, suspects};
 use super::{Ask, Hides, Limits, Page, Read, Rule, Shared, watches_nothing};
 use crate::report::{Advice, Finding, Severity, Subject, SubjectKind, Verdict, Why};
@@ -65,18 +66,18 @@ fn check(window: &Window, limits: &Limits) -> Verdict {
     match (findings.is_empty(), unknown) {
         (false, _) => Verdict::Findings(findings),
         (true, 0) => Verdict::Healthy(None),
-        (true, _) => Verdict::Undecided(unreadable(unknown)),
+        (true, _) => Verdict::Undecided(unreadable(window, unknown)),
     }
 }
 
-fn unreadable(unknown: usize) -> Why {
+fn unreadable(window: &Window, unknown: usize) -> Why {
     Why {
         reason: say! {
             en: "the descriptors of the processes behind {unknown} sockets cannot be read",
             ko: "소켓 {unknown}개를 가진 프로세스의 디스크립터를 읽을 수 없음",
             unknown = unknown
         },
-        needs: Some(say! { en: "root, or CAP_SYS_PTRACE", ko: "root 또는 CAP_SYS_PTRACE" }),
+        needs: missing_privilege(window),
     }
 }
 

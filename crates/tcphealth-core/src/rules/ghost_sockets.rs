@@ -1,6 +1,7 @@
 //! `ghost-sockets`: descriptors whose TCP socket is in no table any more.
 
 use super::held::{LIKELY, who};
+use super::judge::missing_privilege;
 use super::suspects::{Suspect, suspects};
 use super::{Ask, Limits, Page, Read, Rule, watches_nothing};
 use crate::catalog::Counter;
@@ -73,7 +74,7 @@ fn check(window: &Window, limits: &Limits) -> Verdict {
         (true, 0) => Verdict::Healthy(None),
         (true, _) => Verdict::Undecided(Why {
             reason: say! { en: "the descriptors of {unknown} processes cannot be read", ko: "프로세스 {unknown}개의 디스크립터를 읽을 수 없음", unknown = unknown },
-            needs: Some(say! { en: "root, or CAP_SYS_PTRACE", ko: "root 또는 CAP_SYS_PTRACE" }),
+            needs: missing_privilege(window),
         }),
     }
 }

@@ -6,7 +6,7 @@ use super::history::{History, Sighting};
 use super::{ALL, Hides, Limits, Read, Rule, Shared, by_events, chronic};
 use crate::report::{Check, Finding, Outcome, Severity, Subject, SubjectKind, Verdict, Why, Word};
 use crate::say;
-use crate::snapshot::{Absent, Question};
+use crate::snapshot::{Absent, Answer, Question};
 use crate::window::Window;
 use crate::words::Message;
 
@@ -269,6 +269,13 @@ pub fn reason_of(absent: &Absent) -> Message {
         Absent::NotAsked => say! { en: "it was not read", ko: "읽지 않음" },
         Absent::CutShort(far) => say! { en: "cut short: {far}", ko: "도중에 멈춤: {far}", far = far },
     }
+}
+
+/// The privilege that would let more processes be looked into; `None` where none is missing.
+pub(super) fn missing_privilege(window: &Window) -> Option<Message> {
+    let lacks = |answer: &Answer| matches!(answer, Err(Absent::NotPermitted(need)) if need == "CAP_SYS_PTRACE");
+    let lacks = window.answers().values().any(lacks);
+    lacks.then(|| say! { en: "root, or CAP_SYS_PTRACE", ko: "root 또는 CAP_SYS_PTRACE" })
 }
 
 /// Why a window is too short for rates and followed sockets; `None` when it is long enough.

@@ -160,15 +160,37 @@ fn owners(window: &Window) -> Option<Unseen> {
     let answers = window.answers().iter().filter(|(question, _)| matches!(question, Question::Owner { .. }));
     let hidden = answers.filter(|(_, answer)| matches!(answer, Err(_) | Ok(Fact::Owner(None))));
     let absents: Vec<Option<&Absent>> = hidden.map(|(_, answer)| answer.as_ref().err()).collect();
-    let why = absents.iter().flatten().next().map_or_else(
-        || say! { en: "no process that we may look into has them", ko: "들여다볼 수 있는 프로세스 중에는 없음" },
+    let first = absents.iter().flatten().next();
+    let why = first.map_or_else(
+        || say! { en: "no process here has them", ko: "여기 있는 프로세스 중에는 없음" },
         |absent| reason_of(absent),
     );
     (!absents.is_empty()).then(|| Unseen {
         what: say! { en: "the process behind {count} socket(s)", ko: "소켓 {count}개의 프로세스", count = absents.len() },
         why,
-        remedy: say! { en: "run with CAP_SYS_PTRACE, which root usually has", ko: "CAP_SYS_PTRACE 권한으로 실행. root에는 보통 있음" },
+        remedy: to_find_owners(first.copied()).into(),
     })
+}
+
+/// What would name the processes behind sockets, by why they could not be found.
+fn to_find_owners(absent: Option<&Absent>) -> Text {
+    match absent {
+        Some(Absent::NotPermitted(_)) => text! {
+            en: "run with CAP_SYS_PTRACE, which root usually has", ko: "CAP_SYS_PTRACE 권한으로 실행. root에는 보통 있음"
+        },
+        Some(Absent::CutShort(_)) => text! {
+            en: "run as root, or with CAP_BPF and CAP_PERFMON: then the kernel is asked for all at once",
+            ko: "root 또는 CAP_BPF와 CAP_PERFMON 권한으로 실행. 그러면 커널에 한꺼번에 묻는다"
+        },
+        Some(_) => text! {
+            en: "run it where that process was started: a sandbox or security module hides it here even from CAP_SYS_PTRACE",
+            ko: "그 프로세스를 시작한 곳에서 실행. 여기서는 CAP_SYS_PTRACE가 있어도 샌드박스나 보안 모듈이 막음"
+        },
+        None => text! {
+            en: "run it outside this container, if it is one; the kernel's own sockets have no process",
+            ko: "컨테이너라면 그 밖에서 실행. 커널 자신의 소켓에는 프로세스가 없음"
+        },
+    }
 }
 
 fn watches(window: &Window) -> Vec<Unseen> {

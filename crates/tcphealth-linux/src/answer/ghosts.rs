@@ -19,10 +19,9 @@ use super::owner::socket_inode;
 use crate::bpf::{Walk, Want};
 use crate::host::WALK_FROM;
 use crate::netns;
+use crate::own;
 use crate::sockets::{Request, number, visit};
 use crate::source::Source;
-
-const PTRACE: &str = "CAP_SYS_PTRACE";
 
 // Identity of a socket's network namespace, 5.14; include/uapi/asm-generic/socket.h.
 sockopt_impl!(NetnsCookie, GetOnly, libc::SOL_SOCKET, libc::SO_NETNS_COOKIE, u64);
@@ -52,14 +51,14 @@ pub(super) fn ghosts(pid: u32, source: &mut Source, deadline: Deadline) -> Resul
 }
 
 fn refused_or_gone(pid: u32) -> Absent {
-    if Path::new(&format!("/proc/{pid}")).exists() { Absent::NotPermitted(PTRACE.to_owned()) } else { Absent::NotHere }
+    if Path::new(&format!("/proc/{pid}")).exists() { own::refused(pid) } else { Absent::NotHere }
 }
 
 /// The sockets of a process: descriptor and inode.
 fn sockets_of(pid: u32, deadline: Deadline) -> Result<Vec<(i32, u32)>, Absent> {
     let path = format!("/proc/{pid}/fd");
     let entries = fs::read_dir(&path).map_err(|error| match error.kind() {
-        ErrorKind::PermissionDenied => Absent::NotPermitted(PTRACE.to_owned()),
+        ErrorKind::PermissionDenied => own::refused(pid),
         ErrorKind::NotFound => Absent::NotHere,
         _ => Absent::Failed(format!("{path}: {error}")),
     })?;
@@ -106,7 +105,7 @@ fn is_tcp(descriptor: &Path) -> bool {
 fn had_a_connection_here(pid: u32, number: i32) -> Result<bool, Absent> {
     let theirs = match borrow(pid, number) {
         Ok(theirs) => theirs,
-        Err(Errno::EPERM | Errno::EACCES) => return Err(Absent::NotPermitted(PTRACE.to_owned())),
+        Err(Errno::EPERM | Errno::EACCES) => return Err(own::refused(pid)),
         // Closed meanwhile.
         Err(Errno::EBADF | Errno::ESRCH) => return Ok(false),
         Err(_) => return Err(Absent::NotHere),

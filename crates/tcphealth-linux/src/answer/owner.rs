@@ -7,8 +7,9 @@
 use std::cmp::Reverse;
 use std::collections::{BTreeSet, HashMap, HashSet};
 use std::fs;
-use std::io::ErrorKind;
+use std::io::{self, ErrorKind};
 use std::os::unix::fs::MetadataExt;
+use std::path::Path;
 use std::time::{Duration, Instant};
 
 use tcphealth_core::snapshot::{Absent, Answer, Fact, Owner, Question};
@@ -17,6 +18,7 @@ use super::Deadline;
 use super::process::comm;
 use crate::bpf::FileTables;
 use crate::netns;
+use crate::own;
 
 /// The clock is looked at once in so many descriptors (5 µs each).
 const STEP: usize = 64;
@@ -65,14 +67,14 @@ impl Finder {
             return Vec::new();
         }
         let wanted = asked.iter().map(|(inode, _)| *inode).collect();
-        let mut search = Search { deadline, wanted, holders: HashMap::new(), refused: 0, visited: 0 };
+        let mut search = Search { deadline, wanted, holders: HashMap::new(), refused: None, visited: 0 };
         let searched = self.search(&mut search, &asked.iter().map(|(_, uid)| *uid).collect());
         let mut names = HashMap::new();
-        let mut answer = |inode: u32| match (search.owner(inode, &mut names), searched) {
-            (Some(owner), _) => Ok(Fact::Owner(Some(owner))),
-            (None, Searched::Some { of }) => Err(Absent::CutShort(format!("{} / {of}", search.visited))),
-            (None, Searched::All) if search.refused > 0 => Err(Absent::NotPermitted("CAP_SYS_PTRACE".to_owned())),
-            (None, Searched::All) => Ok(Fact::Owner(None)),
+        let mut answer = |inode: u32| match (search.owner(inode, &mut names), searched, search.refused) {
+            (Some(owner), ..) => Ok(Fact::Owner(Some(owner))),
+            (None, Searched::Some { of }, _) => Err(Absent::CutShort(format!("{} / {of}", search.visited))),
+            (None, Searched::All, Some(pid)) => Err(own::refused(pid)),
+            (None, Searched::All, None) => Ok(Fact::Owner(None)),
         };
         asked.iter().map(|&(inode, uid)| (Question::Owner { inode, uid }, answer(inode))).collect()
     }
@@ -115,8 +117,8 @@ struct Search {
     deadline: Deadline,
     wanted: HashSet<u32>,
     holders: HashMap<u32, Vec<u32>>,
-    /// Processes whose descriptors we may not see.
-    refused: usize,
+    /// A process whose descriptors we may not see.
+    refused: Option<u32>,
     visited: usize,
 }
 
@@ -205,7 +207,7 @@ impl Search {
         let descriptors = match fs::read_dir(format!("/proc/{pid}/fd")) {
             Ok(descriptors) => descriptors,
             Err(error) => {
-                self.refused += usize::from(error.kind() == ErrorKind::PermissionDenied);
+                self.note(pid, &error);
                 return true;
             }
         };
@@ -213,12 +215,27 @@ impl Search {
             if number % STEP == STEP - 1 && self.deadline.passed() {
                 return false;
             }
-            if let Some(inode) = socket_inode(&descriptor.path()).filter(|inode| self.wanted.contains(inode)) {
+            let link = match fs::read_link(descriptor.path()) {
+                Ok(link) => link,
+                // Root may list what it may not follow.
+                Err(error) if self.note(pid, &error) => break,
+                Err(_) => continue,
+            };
+            if let Some(inode) = inode_of(&link).filter(|inode| self.wanted.contains(inode)) {
                 add(self.holders.entry(inode).or_default(), pid);
             }
         }
         self.visited += 1;
         true
+    }
+
+    /// Notes a process that does not let us see its descriptors; whether it is one.
+    fn note(&mut self, pid: u32, error: &io::Error) -> bool {
+        let refused = error.kind() == ErrorKind::PermissionDenied;
+        if refused {
+            self.refused = self.refused.or(Some(pid));
+        }
+        refused
     }
 
     /// Of several holders the first that was started, for it is there the longest.
@@ -269,8 +286,12 @@ impl Holders {
 }
 
 /// `socket:[4711]` → 4711.
-pub(super) fn socket_inode(descriptor: &std::path::Path) -> Option<u32> {
-    let link = fs::read_link(descriptor).ok()?;
+pub(super) fn socket_inode(descriptor: &Path) -> Option<u32> {
+    inode_of(&fs::read_link(descriptor).ok()?)
+}
+
+/// `socket:[4711]` → 4711.
+fn inode_of(link: &Path) -> Option<u32> {
     link.to_str()?.strip_prefix("socket:[")?.strip_suffix(']')?.parse().ok()
 }
 
@@ -331,10 +352,10 @@ mod tests {
     #[test]
     fn an_inode_that_nobody_has_is_nobodys_or_not_ours_to_see() {
         let answer = ask(&[(u32::MAX, 0)], TIME).remove(0);
-        let refused = Absent::NotPermitted("CAP_SYS_PTRACE".into());
+        let refused = |answer: &Answer| matches!(answer, Err(Absent::NotPermitted(_) | Absent::Failed(_)));
         // A host with millions of descriptors takes longer than any test may.
         let cut_short = matches!(answer, Err(Absent::CutShort(_)));
-        assert!(answer == Ok(Fact::Owner(None)) || answer == Err(refused) || cut_short, "{answer:?}");
+        assert!(answer == Ok(Fact::Owner(None)) || refused(&answer) || cut_short, "{answer:?}");
     }
 
     #[test]

@@ -2,7 +2,7 @@
 
 use std::io;
 
-use tcphealth_core::path::{INTERVAL_US, Path, Plan, Protocol};
+use tcphealth_core::path::{INTERVAL_US, Path, Plan, Protocol, Tracer};
 use tcphealth_core::snapshot::{Absent, Answer, Fact, Question};
 
 use crate::probe;
@@ -12,12 +12,16 @@ const PATHS_MAX: usize = 8;
 /// The longest path that is worth a probe, as in traceroute(8).
 const TTL_MAX: u8 = 30;
 
-/// Probes the paths of these questions, each hop so often.
-pub(crate) fn paths(asked: impl Iterator<Item = Question>, rounds: u32) -> Vec<(Question, Answer)> {
+/// Probes the paths of these questions, each hop so often; `watch` sees how far they are.
+pub(crate) fn paths(
+    asked: impl Iterator<Item = Question>,
+    rounds: u32,
+    watch: &mut dyn FnMut(&[&Tracer]),
+) -> Vec<(Question, Answer)> {
     let planned: Vec<(Question, io::Result<Plan>)> =
         asked.take(PATHS_MAX).filter_map(|question| Some((question.clone(), plan(&question, rounds)?))).collect();
     let plans: Vec<Plan> = planned.iter().filter_map(|(_, plan)| plan.as_ref().ok().cloned()).collect();
-    let mut walked = match probe::walk(&plans, |_| {}) {
+    let mut walked = match probe::walk(&plans, watch) {
         Ok(paths) => paths.into_iter(),
         Err(_) => Vec::new().into_iter(),
     };

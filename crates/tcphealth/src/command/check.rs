@@ -1,13 +1,12 @@
 //! `tcphealth check`: the verdict on this host; once, or again and again.
 
-use std::io::{self, IsTerminal, Write};
+use std::io::{self, Write};
 use std::path::Path;
 use std::process::ExitCode;
 use std::thread;
 use std::time::Duration;
 
 use tcphealth_core::format::Format;
-use tcphealth_core::path::{INTERVAL_US, span};
 use tcphealth_core::report::{Report, Word};
 use tcphealth_core::rules::History;
 use tcphealth_core::say;
@@ -79,7 +78,6 @@ pub(crate) fn run(args: &CheckArgs, speech: &Speech) -> anyhow::Result<ExitCode>
     }
     if let Some(rounds) = args.path {
         host = host.probing(rounds);
-        announce(rounds, speech);
     }
     if args.events.is_some() {
         host = host.counting_events();
@@ -111,19 +109,6 @@ pub(crate) fn recorded(look: &LookArgs) -> anyhow::Result<Option<Report>> {
     let (past, limits) = (Past::at(&store, when, look.window)?, config::limits()?);
     let mut history = past.history(&store, &limits)?;
     Ok(Some(past.judged(&mut history, &limits)?))
-}
-
-/// Says, on a terminal, that it will take a while.
-fn announce(rounds: u32, speech: &Speech) {
-    let time = span(u64::from(rounds) * INTERVAL_US);
-    let said = say! {
-        en: "paths to peers that lose or are silent are probed after the window, {rounds} probes a hop: {time}",
-        ko: "관찰 구간이 끝나면 손실이 있거나 조용한 상대까지의 경로를 홉마다 {rounds}번 탐침한다: {time}",
-        rounds = rounds, time = time
-    };
-    if io::stderr().is_terminal() {
-        eprintln!("{}", said.get(speech.lang));
-    }
 }
 
 fn no_saved_host(file: &Path) -> Complaint {

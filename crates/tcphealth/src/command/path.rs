@@ -28,7 +28,7 @@ const TRACEROUTE: u16 = 33434;
 pub(crate) fn run(args: &PathArgs, speech: &Speech) -> anyhow::Result<ExitCode> {
     let found = find(args, speech).with_context(|| args.target.clone())?;
     let text = match args.format {
-        TextOrJson::Text => show::report(&found, speech.lang),
+        TextOrJson::Text => show::report(&found, speech),
         TextOrJson::Json => show::json(&found, speech.machine_lang),
     };
     speech::print(&text)?;
@@ -74,12 +74,12 @@ fn trace(args: &PathArgs, speech: &Speech) -> io::Result<Path> {
     let plan = plan(args)?;
     let live = args.format == TextOrJson::Text && io::stdout().is_terminal();
     if args.format == TextOrJson::Text {
-        eprintln!("{}", show::promise(&plan).get(speech.lang));
+        eprint!("{}", show::lines(&show::promise(&plan), speech));
     }
     let mut screen = show::Screen::default();
     let watch = |tracers: &[&Tracer]| {
         for tracer in tracers.iter().filter(|_| live) {
-            screen.draw(&tracer.path(), speech.lang);
+            screen.draw(&tracer.path(), speech);
         }
     };
     let mut paths = probe::walk(&[plan], watch)?;

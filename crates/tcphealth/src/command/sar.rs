@@ -18,7 +18,7 @@ use tcphealth_core::sysstat::record::Reader;
 use tcphealth_core::sysstat::text::{SarPrinter, Settings, banner};
 use tcphealth_core::sysstat::walk::{Choice, Outs, Walk};
 
-use tcphealth_linux::sysstat_live::terminal_rows;
+use tcphealth_linux::sysstat_live::terminal_size;
 
 use self::options::{Options, Request};
 use super::sysstat::environment;
@@ -54,7 +54,7 @@ fn settings(options: &Options) -> Settings {
     let mut settings = options.settings.clone();
     settings.style.colours = environment::colours(terminal);
     settings.dialect = environment::dialect();
-    settings.rows = environment::rows(terminal.then(|| terminal_rows().unwrap_or(0)));
+    settings.rows = environment::rows(terminal.then(|| terminal_size().map_or(0, |(rows, _)| rows)));
     settings
 }
 

@@ -4,7 +4,7 @@ use std::io::{self, IsTerminal, Write};
 
 use nix::sys::termios::{LocalFlags, SetArg, Termios, tcgetattr, tcsetattr};
 use nix::unistd::{getpgrp, tcgetpgrp};
-use tcphealth_linux::sysstat_live::terminal_rows;
+use tcphealth_linux::sysstat_live::terminal_size;
 
 /// Ours as long as it lives.
 pub(super) struct Screen {
@@ -29,7 +29,7 @@ impl Screen {
 
     /// Draws as many lines as there is room for.
     pub(super) fn draw(text: &str) -> io::Result<()> {
-        let rows = terminal_rows().map_or(usize::MAX, usize::from);
+        let rows = terminal_size().map_or(usize::MAX, |(rows, _)| usize::from(rows));
         let lines: Vec<&str> = text.lines().take(rows).collect();
         write(&format!("\x1b[H{}\x1b[K\x1b[J", lines.join("\x1b[K\r\n")))
     }
