@@ -1,19 +1,13 @@
 //! Where a recording cannot be compared with what stands before: another clock, another network namespace, another boot. No rate
 //! spans such a place, and it is said.
 
+mod program;
+
 use std::fs;
 use std::path::Path;
-use std::process::{Command, Output};
+use std::process::Command;
 
-fn run(words: &[&str]) -> Output {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_tcphealth"));
-    command.args(words).env("LC_ALL", "C").env("TZ", "UTC").env("XDG_CONFIG_HOME", "/nonexistent");
-    command.output().expect("the program runs")
-}
-
-fn text(bytes: &[u8]) -> String {
-    String::from_utf8(bytes.to_vec()).expect("UTF-8")
-}
+use program::{run, text};
 
 /// Records for a few seconds in a world of its own, which the words in front of the command make.
 fn record(store: &str, world: &[&str]) {

@@ -1,22 +1,14 @@
 //! What changed between two times of a real recording, at the command line.
 
 mod leaking;
+mod program;
 
-use std::process::{Command, Output};
+use std::process::Command;
 
 use serde_json::Value;
 
 use leaking::leak;
-
-fn run(words: &[&str]) -> Output {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_tcphealth"));
-    command.args(words).env("LC_ALL", "C").env("TZ", "UTC").env("XDG_CONFIG_HOME", "/nonexistent");
-    command.output().expect("the program runs")
-}
-
-fn text(bytes: &[u8]) -> String {
-    String::from_utf8(bytes.to_vec()).expect("UTF-8")
-}
+use program::{run, text};
 
 /// From when until when the next part of a recording reaches.
 fn record(store: &str, seconds: &str) -> String {

@@ -1,21 +1,15 @@
 //! Files of sysstat's in the store: the same reports as from the files themselves, once and only once.
 #![expect(clippy::unwrap_used, reason = "a test may panic, and it is then wrong itself")]
 
+mod program;
+
 use std::fs;
 use std::path::Path;
-use std::process::{Command, Output};
+use std::process::Command;
 
 use serde_json::Value;
 
-fn run(words: &[&str]) -> Output {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_tcphealth"));
-    command.args(words).env("LC_ALL", "C").env("TZ", "UTC").env("XDG_CONFIG_HOME", "/nonexistent");
-    command.output().unwrap()
-}
-
-fn text(bytes: &[u8]) -> &str {
-    std::str::from_utf8(bytes).unwrap()
-}
+use program::{run, text};
 
 /// Ten readings of a made-up host, ten seconds apart: 20 segments sent again among 1000 a second, then none.
 fn sysstat_file(folder: &Path) -> String {
