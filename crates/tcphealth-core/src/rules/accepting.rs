@@ -33,13 +33,13 @@ fn measured(window: &Window, tally: &Tally, place: Endpoint) -> Option<QueueTall
 fn sum(one: QueueTally, other: QueueTally) -> QueueTally {
     QueueTally {
         local: one.local,
-        accepted: one.accepted + other.accepted,
-        waited_ns: one.waited_ns + other.waited_ns,
+        accepted: one.accepted.saturating_add(other.accepted),
+        waited_ns: one.waited_ns.saturating_add(other.waited_ns),
         waited_ns_max: one.waited_ns_max.max(other.waited_ns_max),
         waiting: one.waiting.saturating_add(other.waiting),
         waiting_ns: one.waiting_ns.saturating_add(other.waiting_ns),
-        ended: one.ended + other.ended,
-        unseen: one.unseen + other.unseen,
+        ended: one.ended.saturating_add(other.ended),
+        unseen: one.unseen.saturating_add(other.unseen),
     }
 }
 

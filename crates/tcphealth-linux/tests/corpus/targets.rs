@@ -99,6 +99,9 @@ fn tally(data: &[u8]) {
     if let Some(told) = tally::peer(who, sums, &BTreeMap::new()) {
         assert_eq!(Some(told.count), word(0));
     }
+    if let Some(told) = tally::queue(who, sums, u64::MAX) {
+        assert_eq!((Some(told.accepted), Some(told.unseen)), (word(0), word(48)));
+    }
 }
 
 /// A name begins where a line says, not behind the address.
