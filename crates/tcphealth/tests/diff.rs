@@ -76,7 +76,7 @@ fn what_cannot_be_compared_is_said_in_one_line() {
         said.lines().count()
     };
     assert_eq!(failed(&["diff", "--from", store], 3, "no recording here"), 1);
-    assert_eq!(failed(&["diff", "--from", "/nonexistent"], 3, "/nonexistent: No such file"), 1);
+    assert_eq!(failed(&["diff", "--from", "/nonexistent"], 3, "/nonexistent: no recording here"), 1);
     record(store, "1s");
     assert_eq!(failed(&["diff", "--from", store], 3, "nothing was recorded at"), 1);
     failed(&["diff", "soon"], 3, "not a time such as");
