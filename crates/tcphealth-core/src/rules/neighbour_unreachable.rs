@@ -112,8 +112,10 @@ fn next_hop<'a>(window: &Window<'a>, peer: IpAddr) -> Known<(IpAddr, &'a Neighbo
 /// Peers with a socket that has sent something again in vain at one of the looks, those with most first. A connect to a silent
 /// neighbour fails after three seconds, so that those of the first look may be gone and those of the second still young.
 fn waiting_peers(window: &Window) -> Vec<(IpAddr, u32)> {
-    let mut peers = waiting_at(window.census());
-    for (peer, sockets) in waiting_at(window.census_before()) {
+    // What never left this host proves that some link address was asked for in vain: then the youngest SYN counts, too.
+    let kept_here = window.delta(HOST_QUEUES).is_some_and(|count| count > 0);
+    let mut peers = waiting_at(window.census(), kept_here);
+    for (peer, sockets) in waiting_at(window.census_before(), kept_here) {
         let most = peers.entry(peer).or_default();
         *most = sockets.max(*most);
     }
@@ -123,17 +125,18 @@ fn waiting_peers(window: &Window) -> Vec<(IpAddr, u32)> {
     list
 }
 
-fn waiting_at(census: Option<&Census>) -> BTreeMap<IpAddr, u32> {
+fn waiting_at(census: Option<&Census>, kept_here: bool) -> BTreeMap<IpAddr, u32> {
     let mut peers: BTreeMap<IpAddr, u32> = BTreeMap::new();
     let sockets = census.into_iter().flat_map(|census| &census.sockets);
-    for followed in sockets.filter(|followed| waits(&followed.socket)) {
+    for followed in sockets.filter(|followed| waits(&followed.socket, kept_here)) {
         *peers.entry(followed.socket.remote.address).or_default() += 1;
     }
     peers
 }
 
-fn waits(socket: &Socket) -> bool {
-    socket.timer == Timer::On && socket.timer_retrans > 0 && !matches!(socket.state, State::SynRecv | State::Listen)
+fn waits(socket: &Socket, kept_here: bool) -> bool {
+    let in_vain = socket.timer_retrans > 0 || (kept_here && socket.state == State::SynSent);
+    socket.timer == Timer::On && in_vain && !matches!(socket.state, State::SynRecv | State::Listen)
 }
 
 /// A gateway, or a peer that was connected: something that worked is gone.
@@ -255,16 +258,22 @@ mod tests {
 
     #[test]
     fn connects_of_the_first_look_may_have_failed_by_the_second() {
-        let young = |scene: Scene| scene.born(Socket::tcp(State::SynSent, "192.0.2.1:41000", "192.0.2.77:80"));
+        let young = |scene: Scene| {
+            scene.born(Socket::tcp(State::SynSent, "192.0.2.1:41000", "192.0.2.77:80").timer(Timer::On, 0, 900))
+        };
         let scene = |state| {
             let scene = young(Scene::new().gone(waiting(0, "192.0.2.77:80"))).route("192.0.2.77", None, "eth0");
             neighbour(scene, "192.0.2.77", state).build().severity(&RULE)
         };
         assert_eq!(scene(NeighbourState::Incomplete), Some(Severity::Warning));
         assert_eq!(scene(NeighbourState::Answers), None);
-        let alone =
-            neighbour(young(Scene::new()).route("192.0.2.77", None, "eth0"), "192.0.2.77", NeighbourState::Incomplete);
-        assert_eq!(alone.build().severity(&RULE), None, "a neighbour is asked for once, too, by a first connect");
+        let alone = || {
+            let scene = young(Scene::new()).route("192.0.2.77", None, "eth0");
+            neighbour(scene, "192.0.2.77", NeighbourState::Incomplete)
+        };
+        assert_eq!(alone().build().severity(&RULE), None, "a neighbour is asked for once, too, by a first connect");
+        let kept_here = alone().grew(HOST_QUEUES.0, 3).build();
+        assert_eq!(kept_here.severity(&RULE), Some(Severity::Warning), "SYNs that did not leave");
     }
 
     #[test]
