@@ -36,7 +36,7 @@ pub use fold::Fold;
 pub use instant::rfc3339;
 pub use marks::{Mark, Marks};
 pub use quick::{Mixed, Quick};
-pub use socket::{Endpoint, Progress, SkMem, Socket, State, Timer};
+pub use socket::{Endpoint, Progress, SkMem, Socket, SocketSums, State, Timer};
 pub use tally::{Passed, PeerTally, ProcessTally, QueueTally, Sums, Tally, With};
 pub use tcp_info::{FIELDS, Field, TcpInfo};
 

@@ -2,11 +2,11 @@
 //
 // Every TCP socket of every network namespace, read from the kernel's hash tables without a lock.
 //
-// The tables hold their sockets in chains whose last link is odd and tells the bucket ("nulls"). Eight chains are followed at
-// once: first every line of memory that a socket of each will be read from is touched, so that all their cache misses are
-// waited for together, and then one socket after the other is read. Sockets are freed by RCU and a run of a program is an RCU
-// section, so what is read is memory of a socket; a chain whose end tells another bucket was left on the way, and then the
-// reader takes these buckets again.
+// The tables hold their sockets in chains whose last link is odd and tells the bucket ("nulls"). Many chains are followed at
+// once: first every line of memory that a socket of each will be read from is touched, with as few instructions between as can
+// be, so that the processor waits for as many cache misses together as it can; and then one socket after the other is read.
+// Sockets are freed by RCU and a run of a program is an RCU section, so what is read is memory of a socket; a chain whose end
+// tells another bucket was left on the way, and then the reader takes these buckets again.
 //
 // Made with DEEP it also reads what tcp_info and the memory of a socket are computed from.
 
@@ -19,13 +19,15 @@
 #endif
 #include "kernel.h"
 
-#define CHAINS 8
+#define CHAINS 32
+#define GROUPS 512
 #define COMMON_BYTES 112
 #define QUEUES 1
 #define OWNER 2
 #define NETNS 4
 #define PROGRESS 8
 #define COUNTS 16 // how many are in each state, and no records
+#define SUMS 32 // sockets of a run that have state, peer and namespace in common share a record, which has their sums
 // include/net/inet_hashtables.h
 #define LISTENING_NULLS_BASE (1u << 29)
 
@@ -50,7 +52,16 @@ struct record {
 #ifdef DEEP
     u64 address, cgroup, sndbuf_limited;
     u64 values[VALUES];
+#else
+    u64 sockets, unread, unacknowledged, retransmitted; // of all that share it
+    u64 rtt_us, measured;
 #endif
+};
+
+// Which sockets share which record of a run.
+struct group {
+    u64 peer[2], about;
+    u32 run, slot;
 };
 
 // Shared with the reader, which fills in what is not said to be an answer.
@@ -66,14 +77,13 @@ struct shared {
     u32 finished; // out
     u32 first, last; // the records to fill: from this one on, and before that one
     u64 head, stride, nulls, net;
-    u64 node[CHAINS]; // the link that each chain is at,
-    u64 next[CHAINS]; // and the one after it
-    u64 about[CHAINS]; // the eight bytes of its socket that hold the state
-    u64 chain[CHAINS]; // the bucket of each
-    u64 slot[CHAINS]; // the record of each in this round, or RECORDS
     u32 places[40]; // the reader's: where each of the fields lies
     u32 counts[16]; // out: sockets by state
     u64 jiffies; // out, of the deep walk
+    u64 run; // how many there were
+    u64 at[CHAINS]; // the link that each chain is at,
+    u64 chain[CHAINS]; // and the bucket of each
+    struct group groups[GROUPS];
     struct record records[RECORDS];
 };
 
@@ -107,98 +117,41 @@ static inline __attribute__((always_inline)) void copy_common(struct record *rec
 #endif
 }
 
-// Asks for the lines of memory that will be read, without waiting for any.
-static inline __attribute__((always_inline)) void touch(struct shared *s, u32 number, u64 sk)
-{
-    s->about[number] = pointer_at(sk + PLACE(sock_common, skc_state) / 8 * 8);
 #ifdef DIRECT
-#define TOUCH(type, member) pointer_at(sk + PLACE(type, member))
+// Asks for these lines of memory of the sockets that the chains are at, without waiting for any.
+#define TOUCH(lines)                                                                                                   \
+    _Pragma("clang loop unroll_count(8)") for (u32 number = 0; number < CHAINS; number++)                              \
+    {                                                                                                                  \
+        const volatile u8 *sk = readable(s->at[number] - PLACE(sock_common, skc_nulls_node));                          \
+        lines;                                                                                                         \
+    }
+#define LINE(type, member) *(const volatile u64 *)(sk + PLACE(type, member))
+#define LINE_OF_INODE pointer_at(LINE(sock, sk_socket) + PLACE(socket_alloc, vfs_inode) + PLACE(inode, i_ino))
+
+static inline __attribute__((always_inline)) void touch(struct shared *s)
+{
+    TOUCH(LINE(sock_common, skc_nulls_node); LINE(sock_common, skc_daddr));
 #ifdef DEEP
-    TOUCH(sock, sk_drops);
-    TOUCH(sock, sk_rcvbuf);
-    TOUCH(sock, sk_socket);
-    TOUCH(sock, sk_wmem_queued);
-    TOUCH(sock, sk_timer__expires);
-    TOUCH(sock, sk_uid);
-    TOUCH(sock, sk_cgrp_data__cgroup);
-    TOUCH(inet_connection_sock, icsk_rto);
-    TOUCH(inet_connection_sock, icsk_pending);
-    TOUCH(tcp_sock, copied_seq);
-    TOUCH(tcp_sock, advmss);
-    TOUCH(tcp_sock, write_seq);
-    TOUCH(tcp_sock, rcv_nxt);
-    TOUCH(tcp_sock, bytes_received);
-    TOUCH(tcp_sock, bytes_acked);
-    TOUCH(tcp_sock, dsack_dups);
-    TOUCH(tcp_sock, reord_seen);
-    TOUCH(tcp_sock, total_retrans);
+    TOUCH(LINE(sock, sk_drops); LINE(sock, sk_rcvbuf); LINE(sock, sk_socket); LINE(sock, sk_wmem_alloc);
+          LINE(sock, sk_timer__expires); LINE(sock, sk_uid); LINE(sock, sk_cgrp_data__cgroup));
+    TOUCH(LINE(inet_connection_sock, icsk_retransmit_timer__expires); LINE(inet_connection_sock, icsk_rto);
+          LINE(inet_connection_sock, icsk_pending));
+    TOUCH(LINE(tcp_sock, copied_seq); LINE(tcp_sock, advmss); LINE(tcp_sock, write_seq); LINE(tcp_sock, rcv_nxt));
+    TOUCH(LINE(tcp_sock, bytes_received); LINE(tcp_sock, bytes_acked); LINE(tcp_sock, dsack_dups);
+          LINE(tcp_sock, reord_seen); LINE(tcp_sock, total_retrans));
+    TOUCH(LINE_OF_INODE);
 #else
-    if (s->wants & QUEUES) {
-        TOUCH(tcp_sock, rcv_nxt);
-        TOUCH(tcp_sock, copied_seq);
-        TOUCH(tcp_sock, write_seq);
-    }
-    if (s->wants & PROGRESS) {
-        TOUCH(tcp_sock, srtt_us);
-        TOUCH(tcp_sock, total_retrans);
-    }
+    if (s->wants & QUEUES)
+        TOUCH(LINE(tcp_sock, rcv_nxt); LINE(tcp_sock, copied_seq); LINE(tcp_sock, write_seq));
+    if (s->wants & PROGRESS)
+        TOUCH(LINE(tcp_sock, srtt_us); LINE(tcp_sock, total_retrans));
     if (s->wants & OWNER) {
-        TOUCH(sock, sk_socket);
-        TOUCH(sock, sk_uid);
+        TOUCH(LINE(sock, sk_socket); LINE(sock, sk_uid));
+        TOUCH(LINE_OF_INODE);
     }
 #endif
-#undef TOUCH
+}
 #endif
-}
-
-// One link further on one chain; at its end, the first link of the next bucket. Results stay in memory, where the verifier
-// does not follow their values: eight chains would have 256 outcomes.
-static inline __attribute__((always_inline)) void advance(struct shared *s, u32 number)
-{
-    u64 node = s->next[number], from = node;
-    s->node[number] = node;
-    u32 ended = !node || (node & 1);
-    if (ended) {
-        s->broken += node && node >> 1 != s->nulls + s->chain[number];
-        if (s->bucket >= s->end) {
-            s->next[number] = 0;
-            return;
-        }
-        s->chain[number] = s->bucket;
-        from = s->head + s->bucket++ * s->stride;
-    } else {
-        touch(s, number, node - PLACE(sock_common, skc_nulls_node));
-    }
-    u64 next = pointer_at(from);
-    // A link that cannot be read is no end: it tells a bucket of no table.
-    s->next[number] = next ? next : ~0ull;
-    s->finished = 0;
-}
-
-// The part that all kinds of sockets have in common, if this one is wanted.
-static inline __attribute__((always_inline)) void common(struct shared *s, u32 number)
-{
-    u64 node = s->node[number];
-    u32 slot = s->count;
-    s->slot[number] = RECORDS;
-    if (!node || (node & 1) || slot >= s->last || slot >= RECORDS)
-        return;
-    u64 sk = node - PLACE(sock_common, skc_nulls_node);
-    u8 state = s->about[number] >> 8 * (PLACE(sock_common, skc_state) & 7);
-    if (!(s->states >> (state & 31) & 1))
-        return;
-    if (!s->all_namespaces && pointer_at(sk + PLACE(sock_common, skc_net)) != s->net)
-        return;
-    if (s->wants & COUNTS) {
-        if (state == 6)
-            state = READ(u8, sk + PLACE(inet_timewait_sock, tw_substate));
-        s->counts[state & 15]++;
-        return;
-    }
-    copy_common(&s->records[slot], sk, READ(u16, sk + PLACE(sock_common, skc_family)) != 2);
-    s->slot[number] = slot;
-    s->count = slot + 1;
-}
 
 static inline __attribute__((always_inline)) void queues(struct record *record, u64 sk, u8 state)
 {
@@ -241,22 +194,64 @@ static inline __attribute__((always_inline)) void deep(struct record *record, u6
 }
 #endif
 
-// What only some kinds have.
-static inline __attribute__((always_inline)) void rest(struct shared *s, u32 number)
+#ifndef DEEP
+// The record of those that have this one's state, peer and namespace. One that is displaced by another group is met again by the
+// reader, who adds up records of the same kind anyway.
+static inline __attribute__((always_inline)) u64 shared_slot(struct shared *s, u64 sk, u8 state, u32 inet6)
 {
-    u64 slot = s->slot[number];
-    if (slot >= RECORDS)
-        return;
-    struct record *record = &s->records[slot];
-    u64 sk = s->node[number] - PLACE(sock_common, skc_nulls_node);
-    u8 state = *(record->common + PLACE(sock_common, skc_state));
+    u64 first, second = 0;
+    if (inet6) {
+        first = pointer_at(sk + PLACE(sock_common, skc_v6_daddr));
+        second = pointer_at(sk + PLACE(sock_common, skc_v6_daddr) + 8);
+    } else {
+        first = word_at(sk + PLACE(sock_common, skc_daddr));
+    }
+    // A namespace lies at an address whose last six bits are 0.
+    u64 about = pointer_at(sk + PLACE(sock_common, skc_net)) | (state & 15) << 1 | inet6;
+    struct group *group = &s->groups[(first ^ second ^ about) * 0x9e3779b97f4a7c15ull >> 32 & (GROUPS - 1)];
+    u32 run = s->run;
+    if (group->run != run || group->peer[0] != first || group->peer[1] != second || group->about != about) {
+        group->peer[0] = first;
+        group->peer[1] = second;
+        group->about = about;
+        group->run = run;
+        group->slot = s->count;
+    }
+    return group->slot;
+}
+
+static inline __attribute__((always_inline)) void sum(struct record *record)
+{
+    int unread = record->rcv_nxt - record->copied_seq;
+    u32 rtt_us = record->srtt_us >> 3;
+    record->unread += unread > 0 ? unread : 0;
+    record->unacknowledged += record->write_seq - record->snd_una;
+    record->retransmitted += record->total_retrans;
+    record->rtt_us += rtt_us;
+    record->measured += rtt_us > 0;
+}
+#endif
+
+// What is the same of all sockets that share a record.
+static inline __attribute__((always_inline)) void begin(struct shared *s, struct record *record, u64 sk, u32 inet6)
+{
+    s->count++;
+    copy_common(record, sk, inet6);
     if (s->wants & NETNS) {
         u64 net = pointer_at(sk + PLACE(sock_common, skc_net));
         record->netns = word_at(net + PLACE(net, ns) + PLACE(ns_common, inum));
     }
 #ifdef DEEP
     record->address = sk;
+#else
+    record->sockets = record->unread = record->unacknowledged = record->retransmitted = 0;
+    record->rtt_us = record->measured = 0;
 #endif
+}
+
+// What only some kinds have.
+static inline __attribute__((always_inline)) void rest(struct shared *s, struct record *record, u64 sk, u8 state)
+{
     if (state == 6) {
         record->substate = READ(u8, sk + PLACE(inet_timewait_sock, tw_substate));
 #ifdef DEEP
@@ -278,24 +273,78 @@ static inline __attribute__((always_inline)) void rest(struct shared *s, u32 num
             progress(record, sk);
         if (s->wants & OWNER)
             owner(record, sk);
+        // A listener has none of it.
+        if (s->wants & SUMS && state != 10)
+            sum(record);
     }
 #endif
 }
 
-__attribute__((section("callback"), used)) static int step(u32 round, void *context)
+// One socket, if it is wanted.
+static inline __attribute__((always_inline)) void take(struct shared *s, u64 sk)
+{
+    u8 state = READ(u8, sk + PLACE(sock_common, skc_state));
+    if (!(s->states >> (state & 31) & 1))
+        return;
+    if (!s->all_namespaces && pointer_at(sk + PLACE(sock_common, skc_net)) != s->net)
+        return;
+    u8 own = state == 6 && s->wants & (COUNTS | SUMS) ? READ(u8, sk + PLACE(inet_timewait_sock, tw_substate)) : state;
+    if (s->wants & COUNTS) {
+        s->counts[own & 15]++;
+        return;
+    }
+    u32 inet6 = READ(u16, sk + PLACE(sock_common, skc_family)) != 2;
+    u64 slot = s->count;
+#ifndef DEEP
+    if (s->wants & SUMS)
+        slot = shared_slot(s, sk, own, inet6);
+#endif
+    if (slot >= s->last || slot >= RECORDS)
+        return;
+    struct record *record = &s->records[slot];
+    if (slot == s->count)
+        begin(s, record, sk, inet6);
+#ifndef DEEP
+    record->sockets++;
+#endif
+    rest(s, record, sk, state);
+}
+
+// The socket that one chain is at, and then its next link; at its end, the first link of the next bucket. Results stay in memory,
+// where the verifier does not follow their values.
+static inline __attribute__((always_inline)) void advance(struct shared *s, u32 number)
+{
+    u64 node = s->at[number], from = node;
+    if (!node || (node & 1)) {
+        s->broken += node && node >> 1 != s->nulls + s->chain[number];
+        if (s->bucket >= s->end) {
+            s->at[number] = 0;
+            return;
+        }
+        s->chain[number] = s->bucket;
+        from = s->head + s->bucket++ * s->stride;
+    } else {
+        take(s, node - PLACE(sock_common, skc_nulls_node));
+    }
+    u64 next = pointer_at(from);
+    // A link that cannot be read is no end: it tells a bucket of no table.
+    s->at[number] = next ? next : ~0ull;
+    s->finished = 0;
+}
+
+// Each turn is that of another chain, and a round of all begins with touching.
+__attribute__((section("callback"), used)) static int step(u32 turn, void *context)
 {
     struct shared *s = SHARED;
-    s->finished = 1;
-#pragma unroll
-    for (u32 number = 0; number < CHAINS; number++)
-        advance(s, number);
-#pragma unroll
-    for (u32 number = 0; number < CHAINS; number++)
-        common(s, number);
-#pragma unroll
-    for (u32 number = 0; number < CHAINS; number++)
-        rest(s, number);
-    return s->finished & 1;
+    u32 number = turn % CHAINS;
+    if (!number) {
+        s->finished = 1;
+#ifdef DIRECT
+        touch(s);
+#endif
+    }
+    advance(s, number);
+    return number == CHAINS - 1 && (s->finished & 1);
 }
 
 __attribute__((section("program"), used)) int walk(void *context)
@@ -318,6 +367,7 @@ __attribute__((section("program"), used)) int walk(void *context)
     }
     s->count = s->first;
     s->broken = s->finished = 0;
+    s->run++;
 #ifdef DEEP
     s->jiffies = jiffies64();
 #endif
@@ -325,12 +375,11 @@ __attribute__((section("program"), used)) int walk(void *context)
         return 1;
     if (s->end > s->buckets)
         s->end = s->buckets;
-#pragma unroll
     for (u32 number = 0; number < CHAINS; number++)
-        s->next[number] = s->chain[number] = 0;
+        s->at[number] = 0;
 #pragma unroll
     for (u32 state = 0; state < 16; state++)
         s->counts[state] = 0;
-    loop(1 << 16, STEP, 0, 0);
+    loop(1 << 22, STEP, 0, 0);
     return 0;
 }

@@ -7,12 +7,10 @@ use std::time::Duration;
 use tcphealth_core::path::Tracer;
 use tcphealth_core::snapshot::{
     Absent, Answer, Answers, Census, Counters, Fold, Identity, Interface, Marks, Question, SYSCTLS, Snapshot, Socket,
-    StateCounts, Sysctls, Watch,
+    SocketSums, StateCounts, Sysctls, Watch,
 };
-use tcphealth_core::wire::hash_walk::{OWNER, PROGRESS, QUEUES};
-use tcphealth_core::wire::sock_diag::{Code, Family, INFO};
 
-use crate::bpf::{Events, Walk, Want, is_pinned};
+use crate::bpf::{Events, Walk, is_pinned};
 use crate::counters::Tables;
 use crate::links::Links;
 use crate::netns::Namespace;
@@ -23,10 +21,12 @@ use crate::source::Source;
 use crate::watch::Listening;
 use crate::{Error, Holders, answer, netns, own, qdiscs};
 
+mod brief;
 mod identity;
 mod together;
 mod walker;
 
+pub use brief::Brief;
 pub use together::{Hosts, Member};
 pub use walker::Walker;
 
@@ -96,21 +96,6 @@ struct Begun {
     sysctls: Sysctls,
     interfaces: Result<Vec<Interface>, Absent>,
     counters: Counters,
-}
-
-/// Which sockets are wanted, and what of each beside its state and ends: the less, the fewer lines of memory are read.
-#[derive(Clone, Copy, Debug)]
-pub struct Brief<'a> {
-    /// Bits of [`tcphealth_core::snapshot::State::bit`].
-    pub states: u32,
-    /// Of these only those that the kernel may choose by this; who asks looks again.
-    pub code: Option<&'a Code>,
-    /// User and inode.
-    pub owners: bool,
-    /// Recv-Q and Send-Q.
-    pub queues: bool,
-    /// Round-trip time and retransmissions.
-    pub progress: bool,
 }
 
 impl Host {
@@ -392,6 +377,24 @@ impl Host {
         Ok(closed)
     }
 
+    /// SocketSums of sockets that have state, peer and namespace in common, each with one of them, as the program makes them; `None`
+    /// where it is of no use, or failed: then nothing that it added counts.
+    pub fn sums<T: Default>(
+        &mut self,
+        want: Brief<'_>,
+        everywhere: bool,
+        add: &mut dyn FnMut(&mut T, &Socket, SocketSums, u64),
+    ) -> Option<T> {
+        if !everywhere && !self.pays() {
+            return None;
+        }
+        self.by_walk(|walk| {
+            let mut sum = T::default();
+            walk.sums(want.want(everywhere), &mut |socket, sums, netns| add(&mut sum, socket, sums, netns.into()))?;
+            Ok(sum)
+        })
+    }
+
     /// Whether the program was loaded and works.
     pub fn walks(&self) -> bool {
         matches!(self.walk, Some(Ok(_)))
@@ -514,24 +517,6 @@ impl Host {
             Pass::Second(before) => Fold::second(before, window_ms, range),
             Pass::Next(before) => Fold::next(before, window_ms, range),
         }
-    }
-}
-
-impl<'a> Brief<'a> {
-    /// Nothing but the states and ends.
-    pub fn of(states: u32) -> Self {
-        Self { states, code: None, owners: false, queues: false, progress: false }
-    }
-
-    fn request(self) -> Request<'a> {
-        let attributes = if self.progress { INFO } else { 0 };
-        Request { states: self.states, attributes, family: Family::Both, code: self.code }
-    }
-
-    fn want(self, everywhere: bool) -> Want {
-        let parts = [(self.owners, OWNER), (self.queues, QUEUES), (self.progress, PROGRESS)];
-        let parts = parts.iter().filter(|(wanted, _)| *wanted).fold(0, |all, (_, part)| all | part);
-        Want { states: self.states, parts, everywhere }
     }
 }
 

@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::net::{IpAddr, Ipv4Addr};
+use std::ops::AddAssign;
 
 use serde::{Deserialize, Serialize};
 
@@ -238,6 +239,49 @@ pub struct Progress {
     pub rtt_us: u32,
     /// Segments that were retransmitted, ever.
     pub total_retrans: u32,
+}
+
+/// SocketSums over sockets.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct SocketSums {
+    /// How many they are.
+    pub sockets: u64,
+    /// Received and not read; a listener's queue holds connections, which are not counted here.
+    pub unread_bytes: u64,
+    /// Sent or to be sent, and not acknowledged.
+    pub unacknowledged_bytes: u64,
+    /// Segments that were retransmitted, ever.
+    pub total_retrans: u64,
+    /// Smoothed round-trip times, of those that have one.
+    pub rtt_us: u64,
+    /// How many have one.
+    pub measured: u64,
+}
+
+impl SocketSums {
+    /// Of one.
+    pub fn of(socket: &Socket) -> Self {
+        let bytes = |queue: u32| if socket.state == State::Listen { 0 } else { queue.into() };
+        Self {
+            sockets: 1,
+            unread_bytes: bytes(socket.rqueue),
+            unacknowledged_bytes: bytes(socket.wqueue),
+            total_retrans: socket.total_retrans().unwrap_or(0).into(),
+            rtt_us: socket.rtt_us().unwrap_or(0).into(),
+            measured: socket.rtt_us().is_some().into(),
+        }
+    }
+}
+
+impl AddAssign for SocketSums {
+    fn add_assign(&mut self, more: Self) {
+        self.sockets += more.sockets;
+        self.unread_bytes += more.unread_bytes;
+        self.unacknowledged_bytes += more.unacknowledged_bytes;
+        self.total_retrans += more.total_retrans;
+        self.rtt_us += more.rtt_us;
+        self.measured += more.measured;
+    }
 }
 
 impl Socket {

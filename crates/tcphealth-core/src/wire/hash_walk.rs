@@ -6,10 +6,12 @@
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use super::netlink::{u8_at, u16_at, u16_be_at, u32_at, u64_at};
-use crate::snapshot::{Endpoint, Progress, Socket, State};
+use crate::snapshot::{Endpoint, Progress, Socket, SocketSums, State};
 
-/// `sizeof(struct record)`.
+/// Bytes of `struct record` that every walk fills.
 pub const RECORD_BYTES: usize = 168;
+/// Bytes behind them of sums, which the deep walk has not.
+pub const SUMS_BYTES: usize = 48;
 /// Bytes of `struct sock_common` that a record has.
 pub const COMMON_BYTES: usize = 112;
 
@@ -31,6 +33,8 @@ pub const NETNS: u32 = 4;
 pub const PROGRESS: u32 = 8;
 /// No record at all: the program counts the sockets of each state.
 pub const COUNTS: u32 = 16;
+/// Sockets that have state, peer and namespace in common may share a record, which is otherwise one of them.
+pub const SUMS: u32 = 32;
 
 /// Where the members of `struct sock_common` lie, bytes.
 #[derive(Clone, Copy, Debug, Default)]
@@ -95,6 +99,22 @@ pub fn parse(record: &[u8], places: &Places, wanted: u32, socket: &mut Socket) -
         (socket.uid, socket.inode) = (at(136)?, u64_at(record, 144)? as u32);
     }
     Some(netns)
+}
+
+/// Of all sockets that share a record, when [`SUMS`] were wanted.
+pub fn sums(record: &[u8], wanted: u32) -> Option<SocketSums> {
+    let at = |number: usize, bit| match wanted & bit {
+        0 => Some(0),
+        _ => u64_at(record, RECORD_BYTES + 8 * number),
+    };
+    Some(SocketSums {
+        sockets: at(0, SUMS)?,
+        unread_bytes: at(1, QUEUES)?,
+        unacknowledged_bytes: at(2, QUEUES)?,
+        total_retrans: at(3, PROGRESS)?,
+        rtt_us: at(4, PROGRESS)?,
+        measured: at(5, PROGRESS)?,
+    })
 }
 
 /// As tcp_diag_get_info() computes them.
@@ -179,6 +199,24 @@ mod tests {
         assert!(parse(&record(12), &PLACES, ALL, &mut socket).is_some() && socket.state == State::SynRecv);
         // Whatever stands in the record: neither has queues or an owner.
         assert_eq!((socket.rqueue, socket.wqueue, socket.inode), (0, 0, 0));
+    }
+
+    #[test]
+    fn a_shared_record_has_sums() {
+        let mut shared = record(1);
+        shared.extend([40, 1000, 70, 6, 90_000, 30].map(u64::to_ne_bytes).concat());
+        let all = sums(&shared, SUMS | QUEUES | PROGRESS).unwrap();
+        let expected = SocketSums {
+            sockets: 40,
+            unread_bytes: 1000,
+            unacknowledged_bytes: 70,
+            total_retrans: 6,
+            rtt_us: 90_000,
+            measured: 30,
+        };
+        assert_eq!(all, expected);
+        assert_eq!(sums(&shared, SUMS), Some(SocketSums { sockets: 40, ..SocketSums::default() }));
+        assert_eq!(sums(&record(1), SUMS), None);
     }
 
     #[test]

@@ -1,7 +1,8 @@
 //! Any part of what a map shows, as memory: counters that the kernel adds to, words that we and it hand to each other.
 
+use std::fs::File;
 use std::num::NonZeroUsize;
-use std::os::fd::OwnedFd;
+use std::os::fd::{AsFd, OwnedFd};
 use std::ptr::NonNull;
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 
@@ -28,10 +29,24 @@ impl Mapping {
 
     /// A part of what a map shows, from `offset` on.
     pub(super) fn of(map: &OwnedFd, length: usize, offset: i64, access: ProtFlags) -> Result<Self, Absent> {
+        Self::new(map, length, offset, (access, MapFlags::MAP_SHARED))
+    }
+
+    /// A file that does not change, to be read.
+    pub(super) fn of_file(file: &File, length: usize) -> Result<Self, Absent> {
+        Self::new(file, length, 0, (ProtFlags::PROT_READ, MapFlags::MAP_PRIVATE))
+    }
+
+    fn new(of: impl AsFd, length: usize, offset: i64, how: (ProtFlags, MapFlags)) -> Result<Self, Absent> {
         let length = NonZeroUsize::new(length).ok_or(Absent::NotHere)?;
         // SAFETY: a new mapping at an address that the kernel chooses disturbs no other memory.
-        let mapped = unsafe { mmap(None, length, access, MapFlags::MAP_SHARED, map, offset) };
+        let mapped = unsafe { mmap(None, length, how.0, how.1, of, offset) };
         Ok(Self { begin: mapped.map_err(absent)?.cast(), length })
+    }
+
+    /// How much of it there is, bytes.
+    pub(super) fn length(&self) -> usize {
+        self.length.get()
     }
 
     /// A double word, which the kernel may change.

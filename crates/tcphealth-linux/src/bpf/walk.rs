@@ -10,9 +10,11 @@ use std::sync::mpsc;
 use std::thread;
 
 use nix::fcntl::Flock;
-use tcphealth_core::snapshot::{Absent, Socket, State, StateCounts};
+use tcphealth_core::snapshot::{Absent, Socket, SocketSums, State, StateCounts};
 use tcphealth_core::wire::btf::Btf;
-use tcphealth_core::wire::hash_walk::{COMMON_BYTES, COUNTS, NETNS, Places, RECORD_BYTES, parse};
+use tcphealth_core::wire::hash_walk::{
+    COMMON_BYTES, COUNTS, NETNS, Places, RECORD_BYTES, SUMS, SUMS_BYTES, parse, sums,
+};
 
 use super::load::{self, Program};
 use super::memory::{Layout, Memory, Part};
@@ -24,12 +26,12 @@ const BY_CALL: &[u8] = include_bytes!("../../bpf/walk.o");
 const FIELDS: &str = include_str!("../../bpf/walk.fields.h");
 
 /// `struct shared` in bpf/walk.c.
-const LAYOUT: Layout = Layout { records_at: RECORDS_AT, records: 16_384, record_bytes: RECORD_BYTES };
+const LAYOUT: Layout = Layout { records_at: RECORDS_AT, records: 16_384, record_bytes: RECORD_BYTES + SUMS_BYTES };
 const HEAD_AT: usize = 48;
-const PLACES_AT: usize = 400;
-const COUNTS_AT: usize = 560;
-const JIFFIES_AT: usize = 624;
-pub(super) const RECORDS_AT: usize = 632;
+const PLACES_AT: usize = 80;
+const COUNTS_AT: usize = 240;
+const JIFFIES_AT: usize = 304;
+pub(super) const RECORDS_AT: usize = 320 + 32 * 16 + 512 * 32;
 /// Buckets of a run: 0.2 to 0.4 ms, for a kernel without preemption cannot interrupt it.
 const CHUNK: u32 = 512;
 /// Runs over the same buckets before a table that does not stand still is taken as it is.
@@ -93,11 +95,12 @@ impl Walk {
         fields: &[(&str, &str)],
         layout: Layout,
     ) -> Result<(Self, Vec<u32>), Absent> {
+        // What is not permitted fails here, before much is read.
+        let memory = Memory::create(layout)?;
         let types = load::types()?;
         let btf = Btf::new(&types).map_err(|error| Absent::Failed(error.to_string()))?;
         let offsets = load::offsets(&btf, fields)?;
         let places = places(fields, &offsets).ok_or(Absent::NotHere)?;
-        let memory = Memory::create(layout)?;
         let program = program.load(&btf, &offsets, &memory)?;
         let walk = Self { program, memory, places, _lock: None };
         walk.prove()?;
@@ -130,6 +133,21 @@ impl Walk {
                 && want.states & socket.state.bit() != 0
             {
                 each(&socket, netns);
+            }
+        })
+    }
+
+    /// Hands on sums of sockets that have state, peer and namespace in common, each with one of them: of many, or of few, for the
+    /// program sums up no longer than one run lasts.
+    pub(crate) fn sums(&mut self, want: Want, each: &mut dyn FnMut(&Socket, SocketSums, u32)) -> Result<bool, Absent> {
+        let (mut socket, places) = (Socket::default(), self.places);
+        let want = Want { parts: want.parts | SUMS, ..want };
+        self.records(want, &mut |record| {
+            if let Some(netns) = parse(record, &places, want.wanted(), &mut socket)
+                && want.states & socket.state.bit() != 0
+                && let Some(sums) = sums(record, want.parts)
+            {
+                each(&socket, sums, netns);
             }
         })
     }

@@ -1,7 +1,7 @@
 use std::collections::BTreeMap;
 use std::fs;
 use std::io::{Read, Write};
-use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::net::{IpAddr, SocketAddr, TcpListener, TcpStream};
 use std::process::Command;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -59,6 +59,32 @@ fn by_walk(walk: &mut Walk, states: u32) -> Vec<Brief> {
     .unwrap();
     seen.sort();
     seen
+}
+
+/// SocketSums by state and peer.
+type Summed = BTreeMap<(State, IpAddr), SocketSums>;
+
+fn summed_by_walk(walk: &mut Walk) -> Summed {
+    let (mut summed, mut records) = (Summed::new(), 0);
+    let want = Want { states: ALL_STATES, parts: QUEUES | PROGRESS, everywhere: false };
+    walk.sums(want, &mut |socket, sums, _| {
+        *summed.entry((socket.state, socket.remote.address)).or_default() += sums;
+        records += 1;
+    })
+    .unwrap();
+    // Some of them have met in a run.
+    assert!(records < summed.values().map(|sums| sums.sockets).sum::<u64>(), "{records}");
+    summed
+}
+
+fn summed_by_netlink() -> Summed {
+    let mut summed = Summed::new();
+    let request = Request { states: ALL_STATES, attributes: INFO, family: Family::Both, code: None };
+    visit_any(&mut Source::live(None), request, &mut |socket| {
+        *summed.entry((socket.state, socket.remote.address)).or_default() += SocketSums::of(socket);
+    })
+    .unwrap();
+    summed
 }
 
 fn by_netlink(states: u32) -> Vec<Brief> {
@@ -138,6 +164,7 @@ fn sees_what_sock_diag_sees(walk: &mut Walk) {
     ];
     assert_eq!(states, BTreeMap::from(expected));
     assert_same(&walked, &told);
+    assert_eq!(summed_by_walk(walk), summed_by_netlink());
     let counts = walk.counts(ALL_STATES).unwrap();
     for state in State::ALL {
         assert_same(&by_walk(walk, state.bit()), &by_netlink(state.bit()));

@@ -6,7 +6,7 @@ use std::net::IpAddr;
 
 use serde_json::{Map, Value, json};
 use tcphealth_core::format::{pad, width};
-use tcphealth_core::snapshot::{Endpoint, Quick, Socket, State};
+use tcphealth_core::snapshot::{Endpoint, Quick, Socket, SocketSums, State};
 use tcphealth_core::text;
 use tcphealth_core::words::Lang;
 use tcphealth_linux::{Brief, Host, Namespace, Namespaces};
@@ -22,47 +22,35 @@ const NONE: &str = "-";
 
 /// What is told of a group; sums that are not known of all its sockets are not known.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Sums {
-    sockets: u64,
-    /// Bytes received and not read, and bytes not acknowledged.
-    queues: Option<(u64, u64)>,
-    total_retrans: Option<u64>,
-    /// The sum of those that were measured, and how many.
-    rtt_us: (u64, u64),
+pub(super) struct Totals {
+    sums: SocketSums,
+    queues_known: bool,
+    total_retrans_known: bool,
 }
 
-impl Default for Sums {
+impl Default for Totals {
     fn default() -> Self {
-        Self { sockets: 0, queues: Some((0, 0)), total_retrans: Some(0), rtt_us: (0, 0) }
+        Self { sums: SocketSums::default(), queues_known: true, total_retrans_known: true }
     }
 }
 
-impl Sums {
-    fn add(&mut self, socket: &Socket) {
-        // A listener's queues count connections, the others' bytes.
-        let bytes = socket.state != State::Listen;
-        let queues = if bytes { (socket.rqueue.into(), socket.wqueue.into()) } else { (0, 0) };
-        self.sockets += 1;
-        self.queues = self.queues.map(|(recv, send)| (recv + queues.0, send + queues.1));
-        self.total_retrans = self.total_retrans.map(|sum| sum + u64::from(socket.total_retrans().unwrap_or(0)));
-        if let Some(time) = socket.rtt_us() {
-            self.rtt_us = (self.rtt_us.0 + u64::from(time), self.rtt_us.1 + 1);
-        }
-    }
-
+impl Totals {
     /// Adds so many recorded sockets with their queues; of the rest nothing is known.
     pub(super) fn count(&mut self, sockets: u32, queues: Option<(u64, u64)>) {
-        self.sockets += u64::from(sockets);
-        self.queues = self.queues.zip(queues).map(|((recv, send), (r, s))| (recv + r, send + s));
-        self.total_retrans = None;
+        let (unread_bytes, unacknowledged_bytes) = queues.unwrap_or_default();
+        self.sums +=
+            SocketSums { sockets: sockets.into(), unread_bytes, unacknowledged_bytes, ..SocketSums::default() };
+        self.queues_known &= queues.is_some();
+        self.total_retrans_known = false;
     }
 
     fn of(&self, what: With) -> Option<u64> {
+        let sums = &self.sums;
         match what {
-            With::RecvQ => self.queues.map(|(recv, _)| recv),
-            With::SendQ => self.queues.map(|(_, send)| send),
-            With::TotalRetrans => self.total_retrans,
-            With::Rtt => self.rtt_us.0.checked_div(self.rtt_us.1),
+            With::RecvQ => self.queues_known.then_some(sums.unread_bytes),
+            With::SendQ => self.queues_known.then_some(sums.unacknowledged_bytes),
+            With::TotalRetrans => self.total_retrans_known.then_some(sums.total_retrans),
+            With::Rtt => sums.rtt_us.checked_div(sums.measured),
         }
     }
 }
@@ -76,7 +64,7 @@ fn told(args: &SocketsArgs) -> Vec<With> {
 }
 
 /// The names of what each group has in common, and its sums.
-pub(super) type Groups = Vec<(Vec<String>, Sums)>;
+pub(super) type Groups = Vec<(Vec<String>, Totals)>;
 
 /// All that is to be written.
 pub(super) struct Counted {
@@ -162,14 +150,8 @@ impl<'a> Reader<'a> {
         };
         let (netns, all) = (self.netns, &self.namespaces.open);
         let asked = self.args.by.contains(&By::Cgroup).then(|| request(filter, self.args));
-        let (code, told) = (filter.code(), told(self.args));
-        let want = Brief {
-            code: code.as_ref(),
-            owners: self.args.by.contains(&By::Process),
-            queues: told.contains(&With::RecvQ) || told.contains(&With::SendQ),
-            progress: told.contains(&With::TotalRetrans) || told.contains(&With::Rtt),
-            ..Brief::of(filter.states)
-        };
+        let code = filter.code();
+        let want = Brief { code: code.as_ref(), ..self.want(filter) };
         let mut sum = T::default();
         let read = match asked {
             None if self.everywhere => self.host.everywhere(all, want, add),
@@ -188,6 +170,36 @@ impl<'a> Reader<'a> {
         Ok(sum)
     }
 
+    /// Of each socket what the keys and the columns need.
+    fn want(&self, filter: &Filter) -> Brief<'static> {
+        let told = told(self.args);
+        Brief {
+            owners: self.args.by.contains(&By::Process),
+            queues: told.contains(&With::RecvQ) || told.contains(&With::SendQ),
+            progress: told.contains(&With::TotalRetrans) || told.contains(&With::Rtt),
+            ..Brief::of(filter.states)
+        }
+    }
+
+    /// As [`Reader::read`], but sockets that have state, peer and namespace in common may come summed up, with one of them.
+    fn sum<T: Default>(
+        &mut self,
+        filter: &Filter,
+        add: &mut dyn FnMut(&mut T, &Socket, SocketSums, u64),
+    ) -> anyhow::Result<T> {
+        let in_common = |by: &By| matches!(by, By::State | By::Peer | By::Subnet | By::Netns);
+        if filter.is_by_state() && self.args.by.iter().all(in_common) {
+            let ours = (!self.everywhere).then_some(self.netns);
+            let summed = self.host.sums(self.want(filter), self.everywhere, &mut |sum, socket, sums, netns| {
+                add(sum, socket, sums, ours.unwrap_or(netns));
+            });
+            if let Some(sum) = summed {
+                return Ok(sum);
+            }
+        }
+        self.read(filter, &mut |sum, socket, netns| add(sum, socket, SocketSums::of(socket), netns))
+    }
+
     /// What a group is called; what has no way in goes by its inode.
     fn name(&self, common: &Common<'_>) -> String {
         let known = |inode| self.namespaces.open.iter().find(|one| one.inode == inode).map(|one| one.name.clone());
@@ -203,7 +215,7 @@ fn sort(groups: &mut Groups, column: Option<Column>) {
     groups.sort_by(|(a_key, a), (b_key, b)| match (with, column) {
         (Some(with), _) => b.of(with).cmp(&a.of(with)),
         (None, Some(column)) if column.ascends() => a_key.cmp(b_key),
-        _ => b.sockets.cmp(&a.sockets),
+        _ => b.sums.sockets.cmp(&a.sums.sockets),
     });
 }
 
@@ -276,8 +288,8 @@ impl Keys {
         }
         let counts = table.host.state_counts(filter.states).map_err(|absent| unread(&absent))?;
         let groups = State::ALL.into_iter().filter(|state| counts.get(*state) > 0).map(|state| {
-            let sums = Sums { sockets: counts.get(state).into(), ..Sums::default() };
-            (vec![state.name().to_owned()], sums)
+            let sums = SocketSums { sockets: counts.get(state).into(), ..SocketSums::default() };
+            (vec![state.name().to_owned()], Totals { sums, ..Totals::default() })
         });
         Ok(Some(groups.collect()))
     }
@@ -289,18 +301,19 @@ impl Keys {
         }
         let mut key = Vec::with_capacity(table.args.by.len());
         let by = &table.args.by;
-        let groups = table.read(filter, &mut |groups: &mut HashMap<Vec<Common<'_>>, Sums, Quick>, socket, netns| {
-            key.clear();
-            key.extend(by.iter().map(|by| self.of(*by, socket, netns)));
-            match groups.get_mut(&key) {
-                Some(sums) => sums.add(socket),
-                None => groups.entry(key.clone()).or_default().add(socket),
-            }
-        })?;
+        let groups =
+            table.sum(filter, &mut |groups: &mut HashMap<Vec<Common<'_>>, Totals, Quick>, socket, sums, netns| {
+                key.clear();
+                key.extend(by.iter().map(|by| self.of(*by, socket, netns)));
+                match groups.get_mut(&key) {
+                    Some(totals) => totals.sums += sums,
+                    None => groups.entry(key.clone()).or_default().sums += sums,
+                }
+            })?;
         let mut groups: Vec<_> = groups.into_iter().collect();
         groups.sort_unstable_by(|(a, _), (b, _)| a.cmp(b));
         let named = |key: Vec<Common<'_>>| key.iter().map(|common| table.name(common)).collect();
-        Ok(groups.into_iter().map(|(key, sums)| (named(key), sums)).collect())
+        Ok(groups.into_iter().map(|(key, totals)| (named(key), totals)).collect())
     }
 
     fn of(&self, by: By, socket: &Socket, netns: u64) -> Common<'_> {
@@ -355,10 +368,10 @@ fn text(args: &SocketsArgs, groups: &Groups, (lang, out): (Lang, &mut dyn Write)
     let row = |words: Vec<String>| words.iter().fold(String::new(), |row, word| row + &format!(" {word:>13}"));
     let more = row(told.iter().map(|what| what.title().to_owned()).collect());
     writeln!(out, "{titles}{sockets:>right$}{more}", right = 9 + sockets.chars().count() - width(sockets))?;
-    for (key, sums) in groups {
+    for (key, totals) in groups {
         let words = line(&mut key.iter().map(String::as_str));
-        let more = row(told.iter().map(|what| known(sums.of(*what), NONE)).collect());
-        writeln!(out, "{words}{:>9}{more}", sums.sockets)?;
+        let more = row(told.iter().map(|what| known(totals.of(*what), NONE)).collect());
+        writeln!(out, "{words}{:>9}{more}", totals.sums.sockets)?;
     }
     Ok(())
 }
@@ -377,11 +390,11 @@ fn json(
     let value = |word: &String| if word == NONE { Value::Null } else { Value::from(word.as_str()) };
     let groups: Vec<Value> = groups
         .iter()
-        .map(|(key, sums)| {
+        .map(|(key, totals)| {
             let key: Map<String, Value> =
                 args.by.iter().zip(key).map(|(by, word)| (by.name().to_owned(), value(word))).collect();
-            let more = told.iter().map(|what| (what.name().to_owned(), sums.of(*what).into()));
-            let group = [("key".to_owned(), key.into()), ("sockets".to_owned(), sums.sockets.into())];
+            let more = told.iter().map(|what| (what.name().to_owned(), totals.of(*what).into()));
+            let group = [("key".to_owned(), key.into()), ("sockets".to_owned(), totals.sums.sockets.into())];
             Value::from(group.into_iter().chain(more).collect::<Map<String, Value>>())
         })
         .collect();
@@ -404,10 +417,10 @@ fn csv(args: &SocketsArgs, groups: &Groups, out: &mut dyn Write) -> anyhow::Resu
     let quoted = |word: &str| format!("\"{}\",", word.replace('"', "\"\""));
     let head = args.by.iter().map(|by| by.name()).chain(["sockets"]).chain(told.iter().map(|what| what.name()));
     write!(out, "{}\r\n", head.collect::<Vec<_>>().join(","))?;
-    for (key, sums) in groups {
+    for (key, totals) in groups {
         let words: String = key.iter().map(|word| quoted(word)).collect();
-        let more = told.iter().map(|what| known(sums.of(*what), ""));
-        let sums: Vec<String> = [sums.sockets.to_string()].into_iter().chain(more).collect();
+        let more = told.iter().map(|what| known(totals.of(*what), ""));
+        let sums: Vec<String> = [totals.sums.sockets.to_string()].into_iter().chain(more).collect();
         write!(out, "{words}{}\r\n", sums.join(","))?;
     }
     Ok(())

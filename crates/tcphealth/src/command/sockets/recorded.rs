@@ -10,7 +10,7 @@ use tcphealth_core::snapshot::{Census, Endpoint, State, StateCounts};
 use tcphealth_core::words::{Lang, Message};
 
 use super::filter::Filter;
-use super::group::{self, Common, Counted, Groups, Sums};
+use super::group::{self, Common, Counted, Groups, Totals};
 use super::list::Page;
 use super::names::Names;
 use super::unread;
@@ -73,7 +73,7 @@ impl Kept {
 
 type Key = Vec<Common<'static>>;
 
-fn named(groups: BTreeMap<Key, Sums>) -> Groups {
+fn named(groups: BTreeMap<Key, Totals>) -> Groups {
     groups.into_iter().map(|(key, sums)| (key.iter().map(Common::name).collect(), sums)).collect()
 }
 
@@ -87,7 +87,7 @@ fn of_peers(census: &Census, filter: &Filter, args: &SocketsArgs, netns: u64) ->
         })
         .into());
     }
-    let mut groups: BTreeMap<Key, Sums> = BTreeMap::new();
+    let mut groups: BTreeMap<Key, Totals> = BTreeMap::new();
     for peer in &census.peers {
         let common = |by: &By| match by {
             By::Peer => Common::Address(Some(peer.address)),
@@ -141,7 +141,7 @@ struct Count<'a> {
     filter: &'a Filter,
     by: &'a [By],
     netns: u64,
-    groups: BTreeMap<Key, Sums>,
+    groups: BTreeMap<Key, Totals>,
 }
 
 impl Count<'_> {
