@@ -21,6 +21,7 @@
 
 #define CHAINS 32
 #define GROUPS 512
+#define NAMESPACES 4096
 #define COMMON_BYTES 112
 #define QUEUES 1
 #define OWNER 2
@@ -70,7 +71,7 @@ struct shared {
     u32 bucket, end; // the next bucket to begin, and where to stop
     u32 wants;
     u32 states; // bits of the states
-    u32 all_namespaces;
+    u32 others; // whether sockets of other namespaces than ours are wanted:
     u32 buckets; // out: how many the table has
     u32 count; // out: records
     u32 broken; // out: chains that ended elsewhere
@@ -81,11 +82,17 @@ struct shared {
     u32 counts[16]; // out: sockets by state
     u64 jiffies; // out, of the deep walk
     u64 run; // how many there were
+    u64 namespaces[NAMESPACES / 64]; // those whose number has a bit here, modulo the number of bits
     u64 at[CHAINS]; // the link that each chain is at,
-    u64 chain[CHAINS]; // and the bucket of each
+    u64 next[CHAINS]; // and the one after it,
+    u64 about[CHAINS]; // the eight bytes of its socket that hold the state,
+    u64 chosen[CHAINS]; // the socket, if it is wanted,
+    u64 chain[CHAINS]; // and its bucket
     struct group groups[GROUPS];
     struct record records[RECORDS];
 };
+
+#define STATE_OF(about) ((u8)((about) >> 8 * (PLACE(sock_common, skc_state) & 7)))
 
 // Of the part that all kinds of sockets have in common, what is read of a record.
 static inline __attribute__((always_inline)) void copy_common(struct record *record, u64 from, u32 inet6)
@@ -117,37 +124,56 @@ static inline __attribute__((always_inline)) void copy_common(struct record *rec
 #endif
 }
 
+// Whether the socket that a chain is at is in one of these states and namespaces.
+static inline __attribute__((always_inline)) u32 wanted(struct shared *s, u32 number)
+{
+    u64 sk = s->at[number] - PLACE(sock_common, skc_nulls_node);
+    if (!(s->states >> (STATE_OF(s->about[number]) & 31) & 1))
+        return 0;
+    u64 net = pointer_at(sk + PLACE(sock_common, skc_net));
+    if (!s->others)
+        return net == s->net;
+    u32 netns = word_at(net + PLACE(net, ns) + PLACE(ns_common, inum)) % NAMESPACES;
+    return s->namespaces[netns / 64] >> netns % 64 & 1;
+}
+
 #ifdef DIRECT
-// Asks for these lines of memory of the sockets that the chains are at, without waiting for any.
-#define TOUCH(lines)                                                                                                   \
+// Asks for these lines of memory of a socket of each chain, without waiting for any.
+#define TOUCH(socket, lines)                                                                                           \
     _Pragma("clang loop unroll_count(8)") for (u32 number = 0; number < CHAINS; number++)                              \
     {                                                                                                                  \
-        const volatile u8 *sk = readable(s->at[number] - PLACE(sock_common, skc_nulls_node));                          \
+        const volatile u8 *sk = readable(socket);                                                                      \
         lines;                                                                                                         \
     }
+#define ANY (s->at[number] - PLACE(sock_common, skc_nulls_node))
 #define LINE(type, member) *(const volatile u64 *)(sk + PLACE(type, member))
 #define LINE_OF_INODE pointer_at(LINE(sock, sk_socket) + PLACE(socket_alloc, vfs_inode) + PLACE(inode, i_ino))
 
 static inline __attribute__((always_inline)) void touch(struct shared *s)
 {
-    TOUCH(LINE(sock_common, skc_nulls_node); LINE(sock_common, skc_daddr));
 #ifdef DEEP
-    TOUCH(LINE(sock, sk_drops); LINE(sock, sk_rcvbuf); LINE(sock, sk_socket); LINE(sock, sk_wmem_alloc);
+    // Each has so many that those of others must not be waited for.
+#pragma clang loop unroll(disable)
+    for (u32 number = 0; number < CHAINS; number++)
+        s->chosen[number] = wanted(s, number) ? ANY : 0;
+#define CHOSEN s->chosen[number]
+    TOUCH(CHOSEN, LINE(sock, sk_drops); LINE(sock, sk_rcvbuf); LINE(sock, sk_socket); LINE(sock, sk_wmem_alloc);
           LINE(sock, sk_timer__expires); LINE(sock, sk_uid); LINE(sock, sk_cgrp_data__cgroup));
-    TOUCH(LINE(inet_connection_sock, icsk_retransmit_timer__expires); LINE(inet_connection_sock, icsk_rto);
+    TOUCH(CHOSEN, LINE(inet_connection_sock, icsk_retransmit_timer__expires); LINE(inet_connection_sock, icsk_rto);
           LINE(inet_connection_sock, icsk_pending));
-    TOUCH(LINE(tcp_sock, copied_seq); LINE(tcp_sock, advmss); LINE(tcp_sock, write_seq); LINE(tcp_sock, rcv_nxt));
-    TOUCH(LINE(tcp_sock, bytes_received); LINE(tcp_sock, bytes_acked); LINE(tcp_sock, dsack_dups);
+    TOUCH(CHOSEN, LINE(tcp_sock, copied_seq); LINE(tcp_sock, advmss); LINE(tcp_sock, write_seq);
+          LINE(tcp_sock, rcv_nxt));
+    TOUCH(CHOSEN, LINE(tcp_sock, bytes_received); LINE(tcp_sock, bytes_acked); LINE(tcp_sock, dsack_dups);
           LINE(tcp_sock, reord_seen); LINE(tcp_sock, total_retrans));
-    TOUCH(LINE_OF_INODE);
+    TOUCH(CHOSEN, LINE_OF_INODE);
 #else
     if (s->wants & QUEUES)
-        TOUCH(LINE(tcp_sock, rcv_nxt); LINE(tcp_sock, copied_seq); LINE(tcp_sock, write_seq));
+        TOUCH(ANY, LINE(tcp_sock, rcv_nxt); LINE(tcp_sock, copied_seq); LINE(tcp_sock, write_seq));
     if (s->wants & PROGRESS)
-        TOUCH(LINE(tcp_sock, srtt_us); LINE(tcp_sock, total_retrans));
+        TOUCH(ANY, LINE(tcp_sock, srtt_us); LINE(tcp_sock, total_retrans));
     if (s->wants & OWNER) {
-        TOUCH(LINE(sock, sk_socket); LINE(sock, sk_uid));
-        TOUCH(LINE_OF_INODE);
+        TOUCH(ANY, LINE(sock, sk_socket); LINE(sock, sk_uid));
+        TOUCH(ANY, LINE_OF_INODE);
     }
 #endif
 }
@@ -280,14 +306,13 @@ static inline __attribute__((always_inline)) void rest(struct shared *s, struct 
 #endif
 }
 
-// One socket, if it is wanted.
-static inline __attribute__((always_inline)) void take(struct shared *s, u64 sk)
+// The socket that a chain is at, if it is wanted.
+static inline __attribute__((always_inline)) void take(struct shared *s, u32 number)
 {
-    u8 state = READ(u8, sk + PLACE(sock_common, skc_state));
-    if (!(s->states >> (state & 31) & 1))
+    if (!wanted(s, number))
         return;
-    if (!s->all_namespaces && pointer_at(sk + PLACE(sock_common, skc_net)) != s->net)
-        return;
+    u64 sk = s->at[number] - PLACE(sock_common, skc_nulls_node);
+    u8 state = STATE_OF(s->about[number]);
     u8 own = state == 6 && s->wants & (COUNTS | SUMS) ? READ(u8, sk + PLACE(inet_timewait_sock, tw_substate)) : state;
     if (s->wants & COUNTS) {
         s->counts[own & 15]++;
@@ -310,38 +335,54 @@ static inline __attribute__((always_inline)) void take(struct shared *s, u64 sk)
     rest(s, record, sk, state);
 }
 
-// The socket that one chain is at, and then its next link; at its end, the first link of the next bucket. Results stay in memory,
-// where the verifier does not follow their values.
+// What all chains are at: the next link of each, and what tells whether its socket is wanted.
+static inline __attribute__((always_inline)) void look(struct shared *s)
+{
+#pragma clang loop unroll_count(8)
+    for (u32 number = 0; number < CHAINS; number++) {
+        u64 link = s->at[number];
+#ifndef DIRECT
+        // A call is not worth its price.
+        if (!link || (link & 1))
+            continue;
+#endif
+        s->next[number] = pointer_at(link);
+        s->about[number] = pointer_at(link - PLACE(sock_common, skc_nulls_node) + PLACE(sock_common, skc_state) / 8 * 8);
+    }
+#ifdef DIRECT
+    touch(s);
+#endif
+}
+
+// One link further on one chain; at its end, the first link of the next bucket. Results stay in memory, where the verifier does
+// not follow their values.
 static inline __attribute__((always_inline)) void advance(struct shared *s, u32 number)
 {
-    u64 node = s->at[number], from = node;
-    if (!node || (node & 1)) {
-        s->broken += node && node >> 1 != s->nulls + s->chain[number];
+    u64 link = s->at[number], next = s->next[number];
+    if (!link || (link & 1)) {
+        s->broken += link && link >> 1 != s->nulls + s->chain[number];
         if (s->bucket >= s->end) {
             s->at[number] = 0;
             return;
         }
         s->chain[number] = s->bucket;
-        from = s->head + s->bucket++ * s->stride;
+        next = pointer_at(s->head + s->bucket++ * s->stride);
     } else {
-        take(s, node - PLACE(sock_common, skc_nulls_node));
+        take(s, number);
     }
-    u64 next = pointer_at(from);
     // A link that cannot be read is no end: it tells a bucket of no table.
     s->at[number] = next ? next : ~0ull;
     s->finished = 0;
 }
 
-// Each turn is that of another chain, and a round of all begins with touching.
+// Each turn is that of another chain, and a round of all begins with looking.
 __attribute__((section("callback"), used)) static int step(u32 turn, void *context)
 {
     struct shared *s = SHARED;
     u32 number = turn % CHAINS;
     if (!number) {
         s->finished = 1;
-#ifdef DIRECT
-        touch(s);
-#endif
+        look(s);
     }
     advance(s, number);
     return number == CHAINS - 1 && (s->finished & 1);
@@ -380,6 +421,6 @@ __attribute__((section("program"), used)) int walk(void *context)
 #pragma unroll
     for (u32 state = 0; state < 16; state++)
         s->counts[state] = 0;
-    loop(1 << 22, STEP, 0, 0);
+    loop(1 << 21, STEP, 0, 0);
     return 0;
 }

@@ -3,6 +3,8 @@
 //!
 //! Source: bpf/walk.c, made with DEEP.
 
+use std::collections::HashSet;
+
 use tcphealth_core::snapshot::{Absent, Socket, State};
 use tcphealth_core::wire::deep_walk::{Deep, Jiffies};
 use tcphealth_core::wire::hash_walk::netns;
@@ -59,17 +61,17 @@ impl DeepWalk {
     /// Hands every wanted socket but listeners to `each`, of the namespace of the calling thread. The answer tells whether some
     /// buckets would not stand still.
     pub(crate) fn visit(&mut self, states: u32, each: &mut dyn FnMut(&Socket)) -> Result<bool, Absent> {
-        self.records((states, false), &|_| true, &mut |socket, _| each(socket))
+        self.records(states, None, &mut |socket, _| each(socket))
     }
 
     /// The same of all wanted namespaces that share its table, each with the inode of its own.
     pub(crate) fn visit_all(
         &mut self,
         states: u32,
-        wanted: &dyn Fn(u32) -> bool,
+        namespaces: &HashSet<u32>,
         each: &mut dyn FnMut(&Socket, u32),
     ) -> Result<bool, Absent> {
-        self.records((states, true), wanted, each)
+        self.records(states, Some(namespaces), each)
     }
 
     /// Which table that is; a namespace may have one of its own.
@@ -79,16 +81,17 @@ impl DeepWalk {
 
     fn records(
         &mut self,
-        (states, everywhere): (u32, bool),
-        wanted: &dyn Fn(u32) -> bool,
+        states: u32,
+        namespaces: Option<&HashSet<u32>>,
         each: &mut dyn FnMut(&Socket, u32),
     ) -> Result<bool, Absent> {
         let states = states & !State::Listen.bit();
-        let want = Want { states, parts: 0, everywhere };
+        let want = Want { states, parts: 0, everywhere: namespaces.is_some() };
+        self.walk.choose(namespaces);
         let (mut socket, deep, hz) = (Socket::default(), &self.deep, self.hz);
         self.walk.records_ahead(want, &mut |record, now| {
-            // Most of what is read may be of others: that is not looked into.
-            if everywhere && !netns(record).is_some_and(wanted) {
+            // Some of what is read may be of others: that is not looked into.
+            if namespaces.is_some_and(|wanted| !netns(record).is_some_and(|netns| wanted.contains(&netns))) {
                 return;
             }
             let told = deep.parse(record, Jiffies { now, hz }, &mut socket);

@@ -3,6 +3,7 @@
 //! Source: bpf/walk.c. It takes no lock and needs no type information but the kernel's own; where anything is missing
 //! (CAP_BPF and CAP_PERFMON, CONFIG_DEBUG_INFO_BTF, Linux 6.1) sock_diag is asked instead.
 
+use std::collections::HashSet;
 use std::fs::File;
 use std::os::fd::{AsFd, OwnedFd};
 use std::panic;
@@ -31,7 +32,9 @@ const HEAD_AT: usize = 48;
 const PLACES_AT: usize = 80;
 const COUNTS_AT: usize = 240;
 const JIFFIES_AT: usize = 304;
-pub(super) const RECORDS_AT: usize = 320 + 32 * 16 + 512 * 32;
+const NAMESPACES_AT: usize = 320;
+const NAMESPACES_WORDS: u32 = 4096 / 32;
+pub(super) const RECORDS_AT: usize = 832 + 32 * 40 + 512 * 32;
 /// Buckets of a run: 0.2 to 0.4 ms, for a kernel without preemption cannot interrupt it.
 const CHUNK: u32 = 512;
 /// Runs over the same buckets before a table that does not stand still is taken as it is.
@@ -168,8 +171,18 @@ impl Walk {
         Ok(counts)
     }
 
+    /// Of which other namespaces sockets are read where some are wanted: of these and of few more; `None` for all.
+    pub(super) fn choose(&self, namespaces: Option<&HashSet<u32>>) {
+        for word in 0..NAMESPACES_WORDS {
+            let mine = |netns: &&u32| **netns / 32 % NAMESPACES_WORDS == word;
+            let bits = |some: &HashSet<u32>| some.iter().filter(mine).fold(0, |bits, netns| bits | 1 << (netns % 32));
+            self.memory.put(NAMESPACES_AT + 4 * word as usize, namespaces.map_or(u32::MAX, bits));
+        }
+    }
+
     /// Hands on the records. The answer tells whether some buckets would not stand still.
     fn records(&mut self, want: Want, each: &mut dyn FnMut(&[u8])) -> Result<bool, Absent> {
+        self.choose(None);
         let (mut steps, mut part) = (Steps::new(want), self.memory.part(0, 1));
         while steps.next(self, &mut part)? {
             self.memory.records(&part).for_each(&mut *each);

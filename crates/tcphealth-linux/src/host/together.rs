@@ -222,12 +222,11 @@ fn fill(members: &[Member], opened: &mut [Open<'_>], walk: &mut DeepWalk) -> Res
         if let Some(inside) = sharers.first() {
             inside.enter();
         }
-        let interrupted =
-            walk.visit_all(sockets::CONNECTED, &|netns| numbers.contains(&netns), &mut |socket, netns| {
-                if let Some(fold) = folds.get_mut(&netns) {
-                    fold.add(socket);
-                }
-            })?;
+        let interrupted = walk.visit_all(sockets::CONNECTED, &numbers, &mut |socket, netns| {
+            if let Some(fold) = folds.get_mut(&netns) {
+                fold.add(socket);
+            }
+        })?;
         let concerned = folds.iter_mut().filter(|(netns, _)| interrupted && numbers.contains(netns));
         concerned.for_each(|(_, fold)| fold.interrupted());
     }
