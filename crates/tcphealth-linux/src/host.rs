@@ -384,7 +384,7 @@ impl Host {
         Ok(closed)
     }
 
-    /// SocketSums of sockets that have state, peer and namespace in common, each with one of them, as the program makes them; `None`
+    /// Sums of sockets that have state, peer and namespace in common, each with one of them, as the program makes them; `None`
     /// where it is of no use, or failed: then nothing that it added counts.
     pub fn sums<T: Default>(
         &mut self,
