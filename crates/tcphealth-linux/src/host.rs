@@ -54,13 +54,6 @@ pub enum Pass<'a> {
     Next(Marks),
 }
 
-impl Pass<'_> {
-    /// A first one in its stead: what it would have been compared with is forgotten at once, and not when the look ends.
-    fn anew(self) -> Self {
-        Pass::First
-    }
-}
-
 /// Listening for the length of a window; see [`Host::watch`].
 #[derive(Debug)]
 pub struct Watcher {
@@ -274,8 +267,9 @@ impl Host {
             return Ok(self.fold(pass, range).finish());
         }
         let walks = live && self.walks_now(&pass);
-        // The program gives sockets other cookies than the kernel: when the way changes nothing can be compared.
-        let pass = if walks == self.walked_before { pass } else { pass.anew() };
+        // The program gives sockets other cookies than the kernel: when the way changes nothing can be compared, and what would
+        // have been is forgotten at once, not when the look ends.
+        let pass = Some(pass).filter(|_| walks == self.walked_before).unwrap_or(Pass::First);
         self.walked_before = walks;
         let fold = self.fold(pass, range);
         let Some(walker) = self.walker.clone().filter(|_| walks) else {

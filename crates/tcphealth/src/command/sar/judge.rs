@@ -58,7 +58,9 @@ pub(super) fn line(report: &Report, lang: Lang) -> String {
     let lost = |[lost, sent]: [&str; 2]| match (value(lost), value(sent)) {
         (Some(lost), Some(sent)) if sent > 0.0 => format!("{lost}/{sent} ({:.3} %)", lost / sent * 100.0),
         (Some(_), Some(_)) => text! { en: "0/0 (undecided)", ko: "0/0 (판정 보류)" }.get(lang).to_owned(),
-        _ => text! { en: "undecided (sockets not seen twice)", ko: "판정 보류(소켓을 두 번 보지 못함)" }.get(lang).to_owned(),
+        _ => text! { en: "undecided (sockets not seen twice)", ko: "판정 보류(소켓을 두 번 보지 못함)" }
+            .get(lang)
+            .to_owned(),
     };
     let worst = report.findings.first().filter(|finding| finding.severity > Severity::Info);
     let rule = worst.map(|finding| format!(", {}", finding.rule)).unwrap_or_default();
