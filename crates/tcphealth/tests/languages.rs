@@ -58,6 +58,7 @@ fn errors_titles_and_examples_are_told_in_korean() {
         (&["sockets", "(", "dport", "1"], "", "괄호가 닫히지 않음"),
         (&["sockets", "dst", "10.0.0.0/33"], "", "그런 프리픽스 길이는 없음"),
         (&["why", "nonsense"], "", "“nonsense”(이)라는 규칙은 없음"),
+        (&["why", "close-wait"], "", "“close-wait”(이)라는 규칙은 없음. 비슷한 규칙: close-wait-leak"),
         (&["explain", "zzzzzz"], "", "“zzzzzz” 설명이 없습니다"),
         (&["check", "--every", "1s", "--format", "nagios"], "", "구간마다 한 줄씩"),
         (&["check", "--redact"], "", "--save나 --from과 함께"),

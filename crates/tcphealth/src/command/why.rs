@@ -6,7 +6,7 @@ use tcphealth_core::format::{Format, Style, finding_in_full, wrap};
 use tcphealth_core::manual::SEVERAL_WINDOWS;
 use tcphealth_core::report::{Check, Finding, Report};
 use tcphealth_core::words::Message;
-use tcphealth_core::{rules, say};
+use tcphealth_core::{manual, rules, say};
 
 use super::check;
 use crate::args::WhyArgs;
@@ -18,12 +18,7 @@ mod timeline;
 pub(crate) fn run(args: &WhyArgs, speech: &Speech) -> anyhow::Result<ExitCode> {
     let rule = args.what.split('@').next().unwrap_or_default();
     if rules::rule(rule).is_none() {
-        let unknown = say! {
-            en: "there is no rule “{rule}”; `tcphealth rules` lists them",
-            ko: "“{rule}”(이)라는 규칙은 없음. `tcphealth rules`가 전체 목록을 보여 줌",
-            rule = rule
-        };
-        speech::complain(&Complaint(unknown).into(), speech.lang);
+        speech::complain(&Complaint(unknown(rule)).into(), speech.lang);
         return Ok(ExitCode::from(2));
     }
     if args.timeline {
@@ -39,6 +34,21 @@ pub(crate) fn run(args: &WhyArgs, speech: &Speech) -> anyhow::Result<ExitCode> {
     let style = speech.style(Format::Text);
     speech::print(&answer(&report, rule, &args.what, &style))?;
     Ok(ExitCode::SUCCESS)
+}
+
+fn unknown(rule: &str) -> Message {
+    let near: Vec<String> = manual::similar(rule).into_iter().filter(|word| rules::rule(word).is_some()).collect();
+    if near.is_empty() {
+        return say! {
+            en: "there is no rule “{rule}”; `tcphealth rules` lists them",
+            ko: "“{rule}”(이)라는 규칙은 없음. `tcphealth rules`가 전체 목록을 보여 줌", rule = rule
+        };
+    }
+    let near = near.join(", ");
+    say! {
+        en: "there is no rule “{rule}”; did you mean {near}?",
+        ko: "“{rule}”(이)라는 규칙은 없음. 비슷한 규칙: {near}", rule = rule, near = near
+    }
 }
 
 fn answer(report: &Report, rule: &str, what: &str, style: &Style) -> String {
