@@ -91,6 +91,9 @@ fn of_itself(program: &str, store: &str) -> Result<String> {
     let output = Command::new(program).args(["doctor", "--format", "json", "--from", store]).output()?;
     let told: Value = serde_json::from_slice(&output.stdout).context("doctor --format json")?;
     let recorder = |name: &str| told.pointer(&format!("/recorder/{name}")).and_then(Value::as_f64).unwrap_or(f64::NAN);
+    if recorder("cpu_percent").is_nan() {
+        return Ok("–".to_owned());
+    }
     let (percent, every) = (recorder("cpu_percent"), recorder("census_interval_ms") / 1000.0);
     let megabytes = recorder("resident_kb") / 1000.0;
     Ok(format!("{percent:.2} % of a CPU, sockets every {every} s, {megabytes:.1} MB of memory"))
