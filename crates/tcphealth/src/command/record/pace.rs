@@ -3,10 +3,10 @@
 use super::ns;
 use crate::args::RecordArgs;
 
-/// The share of one CPU that looks at the sockets may take on a host with few of them,
-const SHARE_FEW: f64 = 0.003;
-/// and on one with so many or more; between the two it grows with their number.
-const SHARE_MANY: f64 = 0.01;
+/// The share of one CPU that looks at the sockets may take on a host with few of them: of 0.3 % the counters take the rest;
+const SHARE_FEW: f64 = 0.0028;
+/// and on one with so many or more, of 1 %; between the two it grows with their number.
+const SHARE_MANY: f64 = 0.009;
 const MANY: f64 = 100_000.0;
 /// The looks at the sockets are never further apart than this, ns.
 const CENSUS_MAX_NS: u64 = 160_000_000_000;
@@ -86,7 +86,7 @@ mod tests {
             pace.adapt(3_000, 100);
         }
         assert_eq!(pace.census_ns, 10 * S);
-        // 0.3 % of ten seconds are 30 ms: one look of 100 ms among cheap ones is forgiven, each at 40 ms is not.
+        // 0.28 % of ten seconds are 28 ms: one look of 100 ms among cheap ones is forgiven, each at 40 ms is not.
         assert!(!pace.adapt(100_000, 100));
         for _ in 0..20 {
             pace.adapt(40_000, 100);
